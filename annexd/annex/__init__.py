@@ -1,0 +1,1 @@
+"""One local annex repository; knows no remotes."""

@@ -1,0 +1,1 @@
+"""The daemon: one module per thread, wired by daemon.py."""

@@ -1,0 +1,1 @@
+"""From file content to keys, and back to the question whether content matches its key."""

@@ -1,0 +1,1 @@
+"""Command line: argument parsing, reporters, one module per command."""

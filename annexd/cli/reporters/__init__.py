@@ -1,0 +1,1 @@
+"""The same events as text, as JSON lines, or as nothing."""

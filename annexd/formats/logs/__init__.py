@@ -1,0 +1,1 @@
+"""One module per log grammar of the git-annex branch."""

@@ -1,0 +1,1 @@
+"""git plumbing that knows nothing of annexes."""

@@ -1,0 +1,1 @@
+"""Git history between here and remotes: fetch, merge, push."""

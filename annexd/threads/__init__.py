@@ -1,0 +1,1 @@
+"""Concurrency parts, one idea per module."""

@@ -1,0 +1,1 @@
+"""Content between here and remotes: queue, controller, slots."""
