@@ -1,0 +1,34 @@
+"""The two levels of directories that keys are spread over.
+
+Source: git-annex, "hashing" of keys.
+"""
+
+from __future__ import annotations
+
+from hashlib import md5
+
+from annexd.formats.key import Key
+
+_ALPHABET = b"0123456789zqjxkmvwgpfZQJXKMVWGPF"
+
+
+def lower(key: Key, levels: int = 2) -> bytes:
+    """The lower-case directories of `key`, e.g. b"f87/4d5"; with one level b"f87".
+
+    A chunk has those of its whole key.
+    """
+    hexed = md5(bytes(key.without_chunk()), usedforsecurity=False).hexdigest().encode()
+    return hexed[:3] + b"/" + hexed[3:6] if levels == 2 else hexed[:3]
+
+
+def mixed(key: Key, levels: int = 2) -> bytes:
+    """The mixed-case directories of `key`, e.g. b"pX/ZJ"; with one level b"pX".
+
+    A chunk has those of its whole key.
+    """
+    word = int.from_bytes(md5(bytes(key.without_chunk()), usedforsecurity=False).digest()[:4], "little")
+    # Each letter takes 5 bits of a 6 bit step, and git-annex writes each pair of them the wrong way round.
+    first = (_ALPHABET[word >> 6 & 31], _ALPHABET[word & 31])
+    if levels != 2:
+        return bytes(first)
+    return bytes((*first, 0x2F, _ALPHABET[word >> 18 & 31], _ALPHABET[word >> 12 & 31]))

@@ -1,0 +1,58 @@
+"""What stands in the work tree or in git for annexed content: pointer files and symlinks."""
+
+from __future__ import annotations
+
+import re
+
+from annexd.errors import FormatError
+from annexd.formats.key import Key
+
+MAX_POINTER = 32768
+"""A file of more bytes than this is never a pointer."""
+
+_MARK = b"/annex/objects/"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def parse_pointer(data: bytes) -> Key | None:
+    """The key that the pointer file with this content stands for; None if it is none.
+
+    Lines after the first are allowed when each holds "/annex/" and ends in a newline.
+    Source: git-annex, pointer file format.
+    """
+    if len(data) > MAX_POINTER or _MARK not in data:
+        return None
+    end = _LINE_END.search(data)
+    if end is None:
+        return parse_link(data)
+    rest = data[end.end() :]
+    if rest and not _further_lines_allowed(rest):
+        return None
+    return parse_link(data[: end.start()])
+
+
+def pointer_for(key: Key) -> bytes:
+    """The content of the pointer file of `key`."""
+    return b"/annex/objects/%b\n" % key.file_name()
+
+
+def parse_link(target: bytes) -> Key | None:
+    """The key that a symlink with this target stands for; None if it is no annex link.
+
+    Neither depth nor hash directories are looked at, as git-annex does not look either.
+    """
+    if _MARK not in target:
+        return None
+    try:
+        return Key.from_file_name(target[target.rindex(b"/") + 1 :])
+    except FormatError:
+        return None
+
+
+def link_target(path: bytes, object_path: bytes) -> bytes:
+    """Target of the symlink at `path` to the object at `object_path`, both relative to the top of the work tree."""
+    return b"../" * path.count(b"/") + object_path
+
+
+def _further_lines_allowed(rest: bytes) -> bool:
+    return rest.endswith(b"\n") and all(b"/annex/" in line for line in rest[:-1].split(b"\n"))
