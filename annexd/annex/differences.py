@@ -1,0 +1,43 @@
+"""Repositories that were tuned when they were made: refused, as their objects or logs lie elsewhere.
+
+Source: git-annex, difference.log and annex.tune.*.
+"""
+
+from __future__ import annotations
+
+from annexd.annex.config import AnnexConfig
+from annexd.errors import DifferencesRefused
+
+DIFFERENCE_LOG = b"difference.log"
+
+_NO_DIFFERENCES = (b"fromList []",)
+
+
+def check_config(config: AnnexConfig) -> None:
+    """Raise DifferencesRefused when git config says that this repository is tuned."""
+    if config.tunings:
+        names = ", ".join(config.tunings)
+        raise DifferencesRefused(
+            f"this repository is tuned ({names} is set in git config, difference.log says so to others), "
+            "and annexd does not support tuned repositories yet",
+            hint="use git-annex here, or clone the files into a repository made by a plain `annexd init`",
+        )
+
+
+def check_log(data: bytes | None, where: str = "the git-annex branch") -> None:
+    """Raise DifferencesRefused when difference.log, with content `data`, says that there are differences."""
+    if is_tuned(data):
+        raise DifferencesRefused(
+            f"{where} has a file difference.log, so this annex is tuned, "
+            "and annexd does not support tuned repositories yet",
+            hint="use git-annex here, or move the files to an annex made by a plain `annexd init`",
+        )
+
+
+def is_tuned(data: bytes | None) -> bool:
+    """Whether a difference.log holds anything but empty sets; what does not parse counts as a difference."""
+    return any(_value(line) not in _NO_DIFFERENCES for line in (data or b"").splitlines() if line.strip())
+
+
+def _value(line: bytes) -> bytes:
+    return line.partition(b" ")[2].rpartition(b" timestamp=")[0].strip()

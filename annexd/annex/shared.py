@@ -1,0 +1,77 @@
+"""The AnnexState that all threads of the daemon share, one at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from annexd.annex.config import AnnexConfig
+from annexd.annex.layout import RepoLayout
+from annexd.annex.state import AnnexState
+from annexd.threads.held import Held, forbid_while_holding, holding
+
+LONG_HOLD_NS = 50_000_000
+
+
+class SharedAnnex:
+    """Owner of the lock around the shared AnnexState.
+
+    `on_long_hold(thread name, nanoseconds)` is called, without the lock, after a hold of more than 50 ms.
+    """
+
+    def __init__(
+        self,
+        state: AnnexState,
+        *,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        on_long_hold: Callable[[str, int], None] = lambda _name, _ns: None,
+    ) -> None:
+        self._state = state
+        self._lock = threading.Lock()
+        self._monotonic_ns = monotonic_ns
+        self._on_long_hold = on_long_hold
+        self._layout = state.layout
+        self._config = state.config
+        self.longest_hold_ns = 0
+        self.holder: str | None = None
+
+    @property
+    def layout(self) -> RepoLayout:
+        """The paths; needs no lock."""
+        return self._layout
+
+    @property
+    def config(self) -> AnnexConfig:
+        """The configuration as of the end of the last hold; needs no lock."""
+        return self._config
+
+    @contextmanager
+    def locked(self) -> Iterator[AnnexState]:
+        """The state, for this thread alone until the block ends. Do nothing slow inside.
+
+        An exception drops the state's caches: a half-done change may have left a stale one, and the disk is right.
+        """
+        forbid_while_holding(Held.ANNEX_STATE, "locking it again")
+        with self._lock, holding(Held.ANNEX_STATE):
+            began = self._monotonic_ns()
+            self.holder = threading.current_thread().name
+            try:
+                yield self._state
+                self._config = self._state.config
+                self._layout = self._state.layout
+            except BaseException:
+                self._state.reset()
+                raise
+            finally:
+                self.holder = None
+                took = self._monotonic_ns() - began
+                self.longest_hold_ns = max(self.longest_hold_ns, took)
+        if took > LONG_HOLD_NS:
+            self._on_long_hold(threading.current_thread().name, took)
+
+    def close(self) -> None:
+        """End the helper processes of the state, once nobody uses it."""
+        with self._lock:
+            self._state.close()

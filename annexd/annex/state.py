@@ -1,0 +1,181 @@
+"""What one owner needs to act on one repository."""
+
+from __future__ import annotations
+
+import enum
+from functools import cached_property
+
+from annexd.annex import auto_init
+from annexd.annex.branch import AnnexBranch
+from annexd.annex.config import AnnexConfig
+from annexd.annex.differences import check_config
+from annexd.annex.journal import Journal
+from annexd.annex.layout import RepoLayout
+from annexd.annex.location_log import LocationLog
+from annexd.annex.objects import ObjectStore
+from annexd.annex.settings import Settings
+from annexd.errors import ConfigError, NotAnAnnex
+from annexd.formats.uuid import UUID
+from annexd.git.config import GitConfig
+from annexd.git.object_store import GitObjects
+from annexd.git.refs import Refs
+from annexd.git.repository import GitRepository
+from annexd.system.clock import Clock, SystemClock
+
+
+class AutoInit(enum.Enum):
+    """What to do about a clone of an annex that is not initialised yet."""
+
+    YES = "yes"
+    NO = "no"
+
+
+class AnnexState:
+    """A repository with its configuration, git objects, branch and content; every part is made on first use.
+
+    Belongs to one thread at a time; `fork` gives another thread its own. Close it, or use it with `with`.
+    """
+
+    def __init__(self, repo: GitRepository, git_config: AnnexConfig, clock: Clock | None = None) -> None:
+        self.repo = repo
+        self.layout = layout_of(repo, git_config)
+        self._clock = clock or SystemClock()
+        self._git_config = git_config
+        self._config: AnnexConfig | None = None
+        self._settings: Settings | None = None
+
+    @classmethod
+    def open(cls, path: bytes, *, auto_init: AutoInit = AutoInit.YES) -> AnnexState:
+        """The annex that `path` lies in; a clone of an annex becomes one first, unless `auto_init` forbids it.
+
+        Raises NotAnAnnex, RepositoryError (also for versions we do not know), DifferencesRefused, ConfigError.
+        """
+        repo = GitRepository.discover(path)
+        config = AnnexConfig.load(GitConfig.load(repo))
+        if not _check_initialised(repo, config, auto_init):
+            config = AnnexConfig.load(GitConfig.load(repo))
+        check_usable(config)
+        state = cls(repo, config)
+        try:
+            state.branch.check_differences()
+        except BaseException:
+            state.close()
+            raise
+        return state
+
+    @property
+    def uuid(self) -> UUID:
+        """This repository's identity. Raises NotAnAnnex when it has none."""
+        if self._git_config.uuid is None:
+            raise NotAnAnnex("annex.uuid is not set", hint="run: annexd init")
+        return self._git_config.uuid
+
+    @property
+    def config(self) -> AnnexConfig:
+        """Git config, and config.log where git config says nothing; as of the last reload or change of settings."""
+        if self._config is None:
+            self._config = self._git_config.with_config_log(self.settings.config)
+        return self._config
+
+    @property
+    def settings(self) -> Settings:
+        """What the git-annex branch says about repositories and about all of them, as of now.
+
+        Looks at the ref each time, so hold on to it in loops.
+        """
+        version = self.branch.settings_version()
+        if self._settings is None or self._settings.version != version:
+            self._settings = Settings.load(self.branch, version)
+            self._config = None
+        return self._settings
+
+    @cached_property
+    def objects(self) -> GitObjects:
+        """git's objects."""
+        return GitObjects(self.repo)
+
+    @cached_property
+    def refs(self) -> Refs:
+        """git's refs."""
+        return Refs(self.repo)
+
+    @cached_property
+    def branch(self) -> AnnexBranch:
+        """The git-annex branch, its journal included."""
+        return AnnexBranch(self.repo, self.layout, self._git_config, self.objects, self.refs, Journal(self.layout))
+
+    @cached_property
+    def locations(self) -> LocationLog:
+        """Which repositories have the content of which keys."""
+        return LocationLog(self.branch, self._clock)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """Content that is here."""
+        return ObjectStore(self.layout, self._git_config)
+
+    def fork(self) -> AnnexState:
+        """A state of its own for another thread; shares nothing that changes."""
+        return AnnexState(self.repo, self._git_config, self._clock)
+
+    def reset(self) -> None:
+        """Forget everything that was read, and end helper processes: after a failure only the disk is right."""
+        self.close()
+        self._config = self._settings = None
+
+    def reload_config(self) -> None:
+        """Read git config anew. Raises ConfigError, and keeps what it had."""
+        config = AnnexConfig.load(GitConfig.load(self.repo))
+        check_usable(config)
+        self.reset()
+        self._git_config = config
+        self.layout = layout_of(self.repo, config)
+        self.__dict__.pop("store", None)
+
+    def close(self) -> None:
+        """End helper processes. The state can be used again afterwards, and starts them anew."""
+        parts = self.__dict__
+        for name in ("locations", "branch"):
+            parts.pop(name, None)
+        for name in ("objects", "refs"):
+            part = parts.pop(name, None)
+            if part is not None:
+                part.close()
+
+    def __enter__(self) -> AnnexState:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def layout_of(repo: GitRepository, config: AnnexConfig) -> RepoLayout:
+    """The paths of `repo`."""
+    return RepoLayout(
+        git_dir=repo.git_dir,
+        common_dir=repo.common_dir,
+        work_tree=repo.work_tree,
+        is_bare=repo.is_bare,
+        lower_first=repo.is_bare or (config.crippled_file_system and not config.symlinks),
+    )
+
+
+def check_usable(config: AnnexConfig) -> None:
+    """Raise for settings that we cannot honour: annex.pidlock, tunings, versions that we do not know."""
+    if config.pidlock:
+        raise ConfigError(
+            "annex.pidlock is true, which is not supported: locks could not be shared with git-annex",
+            hint="unset annex.pidlock if this file system has working fcntl locks",
+        )
+    auto_init.check_version(config)
+    check_config(config)
+
+
+def _check_initialised(repo: GitRepository, config: AnnexConfig, wanted: AutoInit) -> bool:
+    """True when there was nothing to do; False when the repository was initialised just now."""
+    if config.uuid is not None and config.version is not None:
+        return True
+    if wanted is AutoInit.NO:
+        raise NotAnAnnex("this git repository is not an annex", hint="run: annexd init")
+    auto_init.initialise_clone(repo, config)
+    return False
