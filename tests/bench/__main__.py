@@ -1,4 +1,4 @@
-"""Run the benchmark and print one table: `python -m tests.bench [--quick] [--only NAME] [--peers a,b] [--json FILE]`."""
+"""Run the benchmark and print one table: `python -m tests.bench [--quick] [--only NAMES] [--peers NAMES]`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run_peer(name: str, top: Path, wanted: set[str], args: argparse.Namespace, s
         attempt("large", lambda: workloads.repeat([workloads.large(peer, source) for _ in range(args.runs)]))
         attempt("start", lambda: workloads.repeat([workloads.start(peer) for _ in range(args.runs)]))
         attempt("idle", lambda: workloads.idle(peer, args.idle))
-    except Exception as e:  # boundary: one contestant that cannot run must not hide the figures of the others
+    except Exception as e:  # noqa: BLE001 boundary: one contestant that cannot run must not hide the others
         traceback.print_exc()
         results.append(Result("(set-up)", peer.name, note=f"FAILED: {e}"))
     finally:
@@ -84,7 +84,8 @@ def _remove(place: Path) -> None:
 
 def table(results: list[Result]) -> str:
     """Rows per workload: median and p95 seconds, ratio to the floor and to annexd, CPU, memory."""
-    lines = [f"{'workload':<20} {'who':<40} {'median s':>9} {'x floor':>8} {'x annexd':>9} {'CPU s':>8} {'PSS MiB':>8}  note"]
+    heads = f"{'workload':<20} {'who':<40} {'median s':>9} {'x floor':>8} {'x annexd':>9} {'CPU s':>8} {'PSS MiB':>8}"
+    lines = [heads + "  note"]
     for workload in dict.fromkeys(r.workload for r in results):
         rows = [r for r in results if r.workload == workload]
         floor = next((r.median for r in rows if r.who.startswith("floor")), None)
@@ -92,8 +93,8 @@ def table(results: list[Result]) -> str:
         for row in rows:
             median = row.median
             lines.append(
-                f"{workload:<20} {row.who:<40} {_number(median, 9, 3)} {_ratio(median, floor):>8} {_ratio(median, ours):>9} "
-                f"{_number(row.cpu, 8, 3)} {_number(row.pss_mib, 8, 1)}  {row.note}"
+                f"{workload:<20} {row.who:<40} {_number(median, 9, 3)} {_ratio(median, floor):>8} "
+                f"{_ratio(median, ours):>9} {_number(row.cpu, 8, 3)} {_number(row.pss_mib, 8, 1)}  {row.note}"
             )
     return "\n".join(lines)
 
@@ -108,8 +109,8 @@ def _ratio(value: float | None, base: float | None) -> str:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", default="latency,small1000,small10000,large,start,idle", help="workloads, comma-separated")
-    parser.add_argument("--peers", default="annexd,annexd-locked,git-annex,syncthing", help="contestants, comma-separated")
+    parser.add_argument("--only", default="latency,small1000,small10000,large,start,idle", help="comma-separated")
+    parser.add_argument("--peers", default="annexd,annexd-locked,git-annex,syncthing", help="comma-separated")
     parser.add_argument("--files", type=int, default=10000, help="files in sync before measuring")
     parser.add_argument("--many", type=int, default=10000, help="files of the large SMALL run")
     parser.add_argument("--no-preload", action="store_true", help="measure in an empty repository")

@@ -76,7 +76,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
 
 
 def wait_for_sizes(paths: Sequence[str], size: int, seconds: float, what: str) -> None:
-    """Wait until every path is a file of `size` bytes (a pointer in its place is shorter); each is looked at in turn."""
+    """Wait until every path is a file of `size` bytes (a pointer in its place is shorter)."""
     done = 0
 
     def all_there() -> bool:
