@@ -1,0 +1,55 @@
+"""What the real git and git-annex must say of a repository after annexd worked in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.interop.sample import json_lines, run
+
+
+class Oracle:
+    """Asks the real git and git-annex; every method asserts."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+
+    def annex(self, repo: Path, *args: str, status: int | None = 0) -> str:
+        return run(["git-annex", *args], repo, self.env, status=status)
+
+    def git(self, repo: Path, *args: str, status: int | None = 0) -> str:
+        return run(["git", *args], repo, self.env, status=status)
+
+    def assert_sound(self, repo: Path, *, numcopies_may_fail: bool = False) -> None:
+        """git fsck, git status and git annex fsck find nothing to complain about and nothing to repair."""
+        assert "dangling" not in self.git(repo, "fsck", "--strict", "--no-dangling")
+        assert self.git(repo, "status", "--porcelain") == "", "git status is not clean"
+        tip = self.git(repo, "rev-parse", "git-annex")
+        out = self.annex(repo, "fsck", "--json", "--json-error-messages", status=None)
+        for line in json_lines(out):
+            errors = [str(e) for e in line["error-messages"]]  # type: ignore[attr-defined]
+            if numcopies_may_fail:
+                errors = [e for e in errors if "copies" not in e and "trusted" not in e and "Back it up" not in e]
+                errors = [e for e in errors if "No known copies" not in e]
+            assert not errors, f"fsck of {line['file']}: {errors}"
+            assert "fixing" not in str(line.get("note", "")), f"fsck had to repair {line['file']}: {line}"
+        self.annex(repo, "merge")
+        after = self.changed_logs(repo, tip.strip())
+        assert not after, f"fsck corrected location logs: {after}"
+
+    def changed_logs(self, repo: Path, tip: str) -> list[str]:
+        """Location logs that changed on the git-annex branch since `tip`."""
+        out = self.git(repo, "diff", "--name-only", tip, "git-annex")
+        return [name for name in out.splitlines() if name.endswith(".log") and "/" in name]
+
+    def whereis(self, repo: Path) -> dict[str, frozenset[str]]:
+        """File -> uuids, as git-annex sees it."""
+        return whereis_of(self.annex(repo, "whereis", "--json", status=None))
+
+
+def whereis_of(text: str) -> dict[str, frozenset[str]]:
+    """Parse `whereis --json`: file -> uuids of trusted and untrusted places together."""
+    found = {}
+    for line in json_lines(text):
+        places = [*line["whereis"], *line.get("untrusted", [])]  # type: ignore[misc]
+        found[str(line["file"])] = frozenset(str(place["uuid"]) for place in places)  # type: ignore[index]
+    return found
