@@ -1,0 +1,123 @@
+"""One run of one command: where its messages go, the annex it works in, and how its actions end."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from annexd.cli.reporters.contract import Action, Reporter
+from annexd.errors import AnnexError, UserError
+
+if TYPE_CHECKING:
+    from annexd.annex.state import AnnexState, AutoInit
+    from annexd.formats.key import Key
+
+
+class Failed(Exception):
+    """Ends an action as failed; the reason was said already."""
+
+
+class Invocation:
+    """What a command gets besides its options. Belongs to the main thread; the reporter to all."""
+
+    def __init__(self, program: str, command: str, options: Namespace) -> None:
+        self.program = program
+        self.command = command
+        self._options = options
+        self._annex: AnnexState | None = None
+        self.reporter: Reporter = _reporter(program, command, options)
+        _override_git_config(options.config)
+
+    def annex(self, auto_init: AutoInit | None = None) -> AnnexState:
+        """The annex around the current directory, opened once. Raises what AnnexState.open does."""
+        from annexd.annex.state import AnnexState, AutoInit
+
+        if self._annex is None:
+            self._annex = AnnexState.open(os.getcwdb(), auto_init=auto_init or AutoInit.YES)
+        return self._annex
+
+    @contextmanager
+    def acting(
+        self,
+        subject: str = "",
+        *,
+        command: str = "",
+        file: bytes | None = None,
+        key: Key | None = None,
+        given: Sequence[str] = (),
+    ) -> Iterator[Action]:
+        """One action: succeeds at the end of the block, fails by an AnnexError, an OSError or `Failed`."""
+        action = self.reporter.begin(command or self.command, subject, file=file, key=key, given=given)
+        try:
+            yield action
+        except Failed:
+            action.fail()
+        except AnnexError as problem:
+            action.error(str(problem))
+            action.fail()
+        except OSError as problem:
+            action.error(_os_error(problem))
+            action.fail()
+        else:
+            action.succeed()
+
+    def recording(self) -> None:
+        """Say, as git-annex does, that what was done is being written to git."""
+        self.reporter.info("(recording state in git...)")
+
+    def save(self) -> None:
+        """Commit what the journal holds to the git-annex branch, unless annex.alwayscommit forbids it."""
+        annex = self.annex()
+        if annex.config.always_commit:
+            annex.branch.commit()
+
+    def jobs(self) -> int:
+        """How many files to work on at a time: -J, else annex.jobs, else 1. Raises UserError."""
+        asked = getattr(self._options, "jobs", None) or self.annex().config.jobs or "1"
+        if asked in ("cpus", "cpu"):
+            return os.cpu_count() or 1
+        if not asked.isdigit() or int(asked) < 1:
+            raise UserError(f"bad number of jobs: {asked}")
+        return int(asked)
+
+    def finish(self) -> int:
+        """The end of all actions: say how many failed; the exit status."""
+        return self.reporter.finish()
+
+    def close(self) -> None:
+        """End helper processes."""
+        if self._annex is not None:
+            self._annex.close()
+            self._annex = None
+
+
+def _reporter(program: str, command: str, options: Namespace) -> Reporter:
+    if getattr(options, "json", False) or getattr(options, "json_progress", False):
+        from annexd.cli.reporters.json import JsonReporter
+
+        with_progress = getattr(options, "json_progress", False)
+        return JsonReporter(program, command, errors_inside=options.json_error_messages, progress=with_progress)
+    from annexd.cli.reporters.text import QuietReporter, TextReporter
+
+    kind = QuietReporter if options.quiet else TextReporter
+    return kind(program, command, concurrent=getattr(options, "jobs", None) not in (None, "1"))
+
+
+def _override_git_config(settings: Sequence[str]) -> None:
+    """Have every git, ours and the ones we start, see these settings, as `git -c` does."""
+    count = int(os.environ.get("GIT_CONFIG_COUNT", "0") or "0")
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        os.environ[f"GIT_CONFIG_KEY_{count}"] = name
+        os.environ[f"GIT_CONFIG_VALUE_{count}"] = value
+        count += 1
+        os.environ["GIT_CONFIG_COUNT"] = str(count)
+
+
+def _os_error(problem: OSError) -> str:
+    name = problem.filename
+    shown = os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
+    return f"{shown}: {problem.strerror}" if shown else str(problem)

@@ -1,0 +1,74 @@
+"""What a command may say about its work; text and JSON are two ways to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from annexd.formats.key import Key
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class Action(Protocol):
+    """One thing that is being done, mostly to one file. Owned by one thread, and ended by one call."""
+
+    def note(self, text: str) -> None:
+        """A few words that stand in parentheses behind the name."""
+
+    def long_note(self, text: str) -> None:
+        """One or more lines of their own."""
+
+    def advice(self, text: str) -> None:
+        """Lines for people only."""
+
+    def error(self, text: str) -> None:
+        """Say what went wrong; does not end the action."""
+
+    def warning(self, text: str) -> None:
+        """Lines of trouble that name the file themselves."""
+
+    def field(self, name: str, value: Json) -> None:
+        """A value for machines only."""
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Bytes done so far."""
+
+    def succeed(self) -> None:
+        """The end: it worked."""
+
+    def fail(self) -> None:
+        """The end: it did not."""
+
+
+class Reporter(Protocol):
+    """Where a command's messages go. Its methods may be called from any thread."""
+
+    def begin(
+        self,
+        command: str,
+        subject: str = "",
+        *,
+        file: bytes | None = None,
+        key: Key | None = None,
+        given: Sequence[str] = (),
+    ) -> Action:
+        """Start an action on a file (path as shown to the user), a key, or something else that `subject` names."""
+
+    def line(self, data: bytes) -> None:
+        """Output that is itself what the user asked for, written as it is."""
+
+    def record(self, value: Mapping[str, Json]) -> None:
+        """The same for a JSON reader."""
+
+    def info(self, text: str) -> None:
+        """A line of its own for people."""
+
+    def error(self, text: str) -> None:
+        """Trouble that belongs to no action; not counted as a failure by itself."""
+
+    def failed(self) -> None:
+        """Count a failure that no action stands for."""
+
+    def finish(self) -> int:
+        """Say how many actions failed; the exit status."""
