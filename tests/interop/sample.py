@@ -1,4 +1,4 @@
-"""The varied repository that git-annex makes (tests/data/sample-repo.sh), built once a test run and copied for each test."""
+"""The varied repository that git-annex makes (tests/data/sample-repo.sh), copied for each test."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ def build(where: Path, env: dict[str, str]) -> Path:
 
 
 def copy(sample: Path, where: Path) -> Path:
-    """A copy of the sample with its remotes' paths pointing into the copy.
-
-    The original is moved away from nothing: it stays, so remotes that still pointed there would change it silently.
-    """
+    """A copy of the sample whose remotes' paths point into the copy, so that no test changes the original."""
     subprocess.run(["cp", "-a", str(sample), str(where)], check=True)
     for config in (where / "main/.git/config", where / "peer/.git/config", where / "bare.git/config"):
         config.write_text(config.read_text().replace(str(sample), str(where)))

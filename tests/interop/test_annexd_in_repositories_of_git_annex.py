@@ -49,7 +49,8 @@ def test_fsck_of_annexd_judges_as_git_annex_does(
 ) -> None:
     arguments = ("fsck", "--json", "--json-error-messages")
     ours = {str(x["file"]): x["success"] for x in json_lines(annexd_cli(sample / repository, *arguments, status=None))}
-    theirs = {str(x["file"]): x["success"] for x in json_lines(oracle.annex(sample / repository, *arguments, status=None))}
+    answers = json_lines(oracle.annex(sample / repository, *arguments, status=None))
+    theirs = {str(x["file"]): x["success"] for x in answers}
     assert ours == theirs
     assert ours
 
@@ -70,7 +71,7 @@ def test_get_drop_copy_and_move_leave_a_sound_repository(sample: Path, annexd_cl
     assert (main / "unlocked.txt").read_bytes().startswith(b"/annex/objects/")
     annexd_cli(main, "get", "--from", "peer", "unlocked.txt")
     assert (main / "unlocked.txt").read_text() == "unlocked content, edited\n"
-    annexd_cli(main, "move", "--force", "--to", "bare", "-dash.txt".join(["./", ""]))
+    annexd_cli(main, "move", "--force", "--to", "bare", "./-dash.txt")
     assert not os.path.exists(main / "-dash.txt"), "the link dangles once its content moved away"
     oracle.assert_sound(main, numcopies_may_fail=True)
     oracle.annex(sample / "peer", "fsck", "--key", oracle.annex(main, "lookupkey", "archive.tar.gz").strip())
@@ -106,7 +107,8 @@ def test_unlock_edit_add_and_lock_round_trip(sample: Path, annexd_cli: Annexd, o
     annexd_cli(main, "lock", "locked-exec.sh")
     oracle.git(main, "commit", "-q", "-m", "round trip")
     assert (main / "locked-exec.sh").is_symlink()
-    assert oracle.annex(main, "calckey", str(main / "five.bin")).strip() == oracle.annex(main, "lookupkey", "five.bin").strip()
+    wanted = oracle.annex(main, "calckey", str(main / "five.bin"))
+    assert oracle.annex(main, "lookupkey", "five.bin") == wanted
     oracle.assert_sound(main, numcopies_may_fail=True)
 
 

@@ -26,7 +26,7 @@ def write(repo: Path, name: bytes, content: bytes) -> None:
 
 @pytest.fixture
 def made(tmp_path: Path, annexd_cli: Annexd, oracle: Oracle) -> Path:
-    """A repository made by annexd alone, with awkward names, locked and unlocked files, and small ones in git."""
+    """A repository made by annexd alone, with awkward names, locked and unlocked files."""
     repo = tmp_path / "made"
     repo.mkdir()
     oracle.git(repo, "init", "-q")
