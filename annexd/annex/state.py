@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from functools import cached_property
 
 from annexd.annex import auto_init
@@ -45,12 +46,19 @@ class AnnexState:
         self._settings: Settings | None = None
 
     @classmethod
-    def open(cls, path: bytes, *, auto_init: AutoInit = AutoInit.YES) -> AnnexState:
+    def open(
+        cls,
+        path: bytes,
+        *,
+        auto_init: AutoInit = AutoInit.YES,
+        environ: Mapping[bytes, bytes] | None = None,
+    ) -> AnnexState:
         """The annex that `path` lies in; a clone of an annex becomes one first, unless `auto_init` forbids it.
 
+        With `environ` (the command line passes its own) GIT_DIR, GIT_WORK_TREE and GIT_INDEX_FILE count.
         Raises NotAnAnnex, RepositoryError (also for versions we do not know), DifferencesRefused, ConfigError.
         """
-        repo = GitRepository.discover(path)
+        repo = GitRepository.discover(path, environ)
         config = AnnexConfig.load(GitConfig.load(repo))
         if not _check_initialised(repo, config, auto_init):
             config = AnnexConfig.load(GitConfig.load(repo))

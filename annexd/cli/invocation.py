@@ -36,7 +36,7 @@ class Invocation:
         from annexd.annex.state import AnnexState, AutoInit
 
         if self._annex is None:
-            self._annex = AnnexState.open(os.getcwdb(), auto_init=auto_init or AutoInit.YES)
+            self._annex = AnnexState.open(os.getcwdb(), auto_init=auto_init or AutoInit.YES, environ=os.environb)
         return self._annex
 
     @contextmanager
