@@ -105,7 +105,8 @@ def test_a_journal_that_git_annex_left_is_taken_in(made: Path, annexd_cli: Annex
     other = "cccccccc-0000-4000-8000-000000000003"
     oracle.annex(made, "-c", "annex.alwayscommit=false", "setpresentkey", key, other, "1")
     assert any((made / ".git/annex/journal").iterdir())
-    assert other in whereis_of(annexd_cli(made, "whereis", "--json"))["plain.txt"], "the journal is read before the branch"
+    places = whereis_of(annexd_cli(made, "whereis", "--json"))["plain.txt"]
+    assert other in places, "the journal is read before the branch"
     annexd_cli(made, "merge")
     assert other in oracle.git(made, "show", f"git-annex:{location_log(made, oracle, key)}")
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,10 +67,11 @@ class Pair:
         oracle.git(self.ours, "remote", "add", "theirs", str(self.theirs))
         oracle.git(self.theirs, "remote", "add", "ours", str(self.ours))
 
-    def annexd(self, repo: Path) -> object:
-        return running([sys.executable, "-m", "annexd", "run"], repo, self.oracle.env, self.top / f"{repo.name}.annexd.log")
+    def annexd(self, repo: Path) -> AbstractContextManager[None]:
+        command = [sys.executable, "-m", "annexd", "run"]
+        return running(command, repo, self.oracle.env, self.top / f"{repo.name}.annexd.log")
 
-    def assistant(self, repo: Path) -> object:
+    def assistant(self, repo: Path) -> AbstractContextManager[None]:
         command = ["git-annex", "assistant", "--foreground", "--startdelay=0"]
         return running(command, repo, self.oracle.env, self.top / f"{repo.name}.assistant.log")
 
@@ -84,10 +85,10 @@ def pair(tmp_path: Path, oracle: Oracle, annexd_cli: Annexd) -> Iterator[Pair]:
 
 def test_an_assistant_at_the_other_end_syncs_both_ways(pair: Pair) -> None:
     with ExitStack() as stack:
-        stack.enter_context(pair.annexd(pair.ours))  # type: ignore[arg-type]
+        stack.enter_context(pair.annexd(pair.ours))
         (pair.ours / "seed.txt").write_bytes(b"seed\n")
         eventually(lambda: "synced/master" in pair.oracle.git(pair.theirs, "branch", "-a"), "the first push arrived")
-        stack.enter_context(pair.assistant(pair.theirs))  # type: ignore[arg-type]
+        stack.enter_context(pair.assistant(pair.theirs))
         eventually(lambda: os.path.lexists(pair.theirs / "seed.txt"), "the assistant merged the first push")
         (pair.theirs / "from them.txt").write_bytes(b"from them\n")
         eventually(has(pair.ours / "from them.txt", b"from them\n"), "a file of the assistant's arrives with content")
@@ -111,7 +112,7 @@ def test_git_annex_commands_run_in_the_repository_while_annexd_watches_it(pair: 
     annexd_cli(pair.theirs, "version")
     with ExitStack() as stack:
         for repo in (pair.ours, pair.theirs):
-            stack.enter_context(pair.annexd(repo))  # type: ignore[arg-type]
+            stack.enter_context(pair.annexd(repo))
         (pair.ours / "one.txt").write_bytes(b"one\n")
         eventually(has(pair.theirs / "one.txt", b"one\n"), "annexd syncs")
         (pair.ours / "two.txt").write_bytes(b"two\n")
@@ -137,11 +138,11 @@ def test_git_annex_commands_run_in_the_repository_while_annexd_watches_it(pair: 
 
 def test_annexd_and_the_assistant_refuse_to_run_side_by_side(pair: Pair, annexd_cli: Annexd) -> None:
     with ExitStack() as stack:
-        stack.enter_context(pair.assistant(pair.theirs))  # type: ignore[arg-type]
+        stack.enter_context(pair.assistant(pair.theirs))
         pid_file = pair.theirs / ".git/annex/daemon.pid"
         eventually(pid_file.exists, "the assistant runs")
         annexd_cli(pair.theirs, "run", status=1)
-        stack.enter_context(pair.annexd(pair.ours))  # type: ignore[arg-type]
+        stack.enter_context(pair.annexd(pair.ours))
         eventually((pair.ours / ".git/annex/daemon.pid").exists, "annexd runs")
-        assert "already running" in pair.oracle.annex(pair.ours, "assistant", status=1) + "already running"
+        pair.oracle.annex(pair.ours, "assistant", status=1)
         annexd_cli(pair.ours, "run", status=1)
