@@ -1,0 +1,370 @@
+"""The content of keys in one repository: where it is, how it comes in and goes; whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from annexd.annex.layout import RepoLayout
+from annexd.annex.lockdown import Lockdown
+from annexd.errors import ContentLocked, ContentMissing, FormatError, NoSpace
+from annexd.formats.key import Key, check_safe
+from annexd.formats.units import format_size
+from annexd.system import files, processes
+from annexd.system.lock_pool import LOCKS, Hold, OnRelease
+
+FIRST_VERSION_WITH_LOCK_FILES = 10
+TRIES = 5       # others remove empty hash directories while we make them
+
+_serial = itertools.count()     # next() on it is atomic; it only makes temporary names differ
+
+
+class StoreConfig(Protocol):
+    """What the store needs of AnnexConfig."""
+
+    @property
+    def disk_reserve(self) -> int: ...
+    @property
+    def shared_repository(self) -> str | None: ...
+    @property
+    def crippled_file_system(self) -> bool: ...
+    @property
+    def freeze_command(self) -> str | None: ...
+    @property
+    def thaw_command(self) -> str | None: ...
+
+
+class ObjectStore:
+    """Content by key. Any thread may call any method; content appears under its name only when whole, and read-only.
+
+    Source: git-annex, .git/annex/objects.
+    """
+
+    def __init__(self, layout: RepoLayout, config: StoreConfig) -> None:
+        self.layout = layout
+        self.lockdown = Lockdown(
+            shared_repository=config.shared_repository,
+            freeze_command=config.freeze_command,
+            thaw_command=config.thaw_command,
+            crippled=config.crippled_file_system,
+        )
+        self._reserve = config.disk_reserve
+        self._temp_dir = layout.annexd_dir + b"/tmp"
+
+    # asking
+
+    def locate(self, key: Key) -> bytes | None:
+        """Where the content of `key` is; None when it is not here. Raises UnsafeKey."""
+        for path in self.layout.object_candidates(check_safe(key)):
+            if _is_file(path):
+                return path
+        return None
+
+    def is_present(self, key: Key) -> bool:
+        """Whether the content of `key` is here. Raises UnsafeKey."""
+        return self.locate(key) is not None
+
+    def size(self, key: Key) -> int | None:
+        """Bytes that the content takes here; None when it is not here."""
+        path = self.locate(key)
+        try:
+            return None if path is None else os.stat(path).st_size
+        except FileNotFoundError:
+            return None
+
+    def all_keys(self) -> Iterator[Key]:
+        """Every key whose content is here, in no order. Walks the whole store; names that are no keys are passed over."""
+        seen: set[Key] = set()
+        for directory in _leaf_directories(self.layout.objects_dir):
+            name = os.path.basename(directory)
+            with suppress(FormatError):
+                key = Key.from_file_name(name)
+                if key not in seen and _is_file(directory + b"/" + name):
+                    seen.add(key)
+                    yield key
+
+    # bringing in
+
+    def temp_path(self) -> bytes:
+        """A new name for a temporary file on the file system of the objects. Its directory exists.
+
+        The name holds our pid, so that clean-up can tell leftovers from what is in use.
+        """
+        return b"%b/%d-%d" % (self._temp_dir, os.getpid(), next(_serial))
+
+    def create_temp(self, mode: int = 0o600) -> tuple[int, bytes]:
+        """An open, empty temporary file: descriptor (read-write) and path."""
+        path = self.temp_path()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, mode), path
+        except FileNotFoundError:
+            os.makedirs(self._temp_dir, exist_ok=True)
+            return os.open(path, flags, mode), path
+
+    def open_temp(self, key: Key) -> tuple[int, bytes]:
+        """The place of a partial download of `key`, open for reading and writing, with what an earlier try left there."""
+        path = self.layout.tmp_object(check_safe(key))
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return os.open(path, flags, 0o666), path
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return os.open(path, flags, 0o666), path
+
+    def put_bytes(self, data: bytes, key: Key, mode: int = 0o444) -> bytes:
+        """Store small content that matches `key`; its path. Does nothing when it is here already. OSError, UnsafeKey."""
+        present = self.locate(key)
+        if present is not None:
+            return present
+        fd, temp = self.create_temp(mode & ~0o222)
+        try:
+            try:
+                files.write_all(fd, data)
+            finally:
+                os.close(fd)
+            return self._into_place(key, lambda path: os.rename(temp, path))
+        except BaseException:
+            _remove_quietly(temp)
+            raise
+
+    def put_file(self, temp: bytes, key: Key) -> bytes:
+        """Take `temp`, a file on the same file system with the verified content of `key`, into the store; its new path.
+
+        `temp` is gone afterwards, also when the content was here already. OSError, UnsafeKey.
+        """
+        present = self.locate(key)
+        if present is not None:
+            os.unlink(temp)
+            return present
+        self.lockdown.freeze_file(temp)
+        return self._into_place(key, lambda path: os.rename(temp, path))
+
+    def link_in(self, source: bytes, key: Key, *, frozen: bool = True) -> bytes:
+        """Make the regular file `source`, whose content was verified, an object by a hard link; the object's path.
+
+        With `frozen` off the write bits stay, as annex.thin has it. OSError with EXDEV or EMLINK where links cannot be.
+        """
+        present = self.locate(key)
+        if present is not None:
+            return present
+        if frozen:
+            self.lockdown.freeze_file(source)
+        return self._into_place(key, lambda path: _link(source, path))
+
+    # taking out
+
+    def remove(self, key: Key) -> None:
+        """Remove the content, its directory and the hash directories that get empty. Nothing happens when it is not here.
+
+        The caller holds `lock_for_drop` and has made sure of other copies. OSError.
+        """
+        for path in self.layout.object_candidates(check_safe(key)):
+            directory = os.path.dirname(path)
+            if not os.path.isdir(directory):
+                continue
+            self.lockdown.thaw_dir(directory)
+            for name in (path, path + b".lck"):
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
+            self._remove_empty(directory)
+
+    def quarantine_bad(self, key: Key) -> bytes:
+        """Move content that does not match `key` to where git-annex keeps bad content; the new path.
+
+        Raises ContentMissing. OSError.
+        """
+        path = self.locate(key)
+        if path is None:
+            raise ContentMissing(f"the content of {key} is not here")
+        target = self.layout.bad_object(key)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        self.lockdown.thaw_dir(os.path.dirname(path))
+        self.lockdown.thaw_file(path)
+        os.rename(path, target)
+        self._remove_empty(os.path.dirname(path))
+        return target
+
+    # locks
+
+    @contextmanager
+    def lock_for_drop(self, key: Key) -> Iterator[bytes]:
+        """Keep everybody else from relying on the content or removing it; the object's path. Never waits.
+
+        Raises ContentMissing, and ContentLocked while somebody else uses it. Source: git-annex, content locks by version.
+        """
+        path, hold = self._lock(key, exclusive=True)
+        try:
+            yield path
+        finally:
+            self._unlock(hold, path)
+
+    @contextmanager
+    def lock_shared(self, key: Key) -> Iterator[bytes]:
+        """Keep everybody from removing the content; the object's path. Never waits. Raises as `lock_for_drop` does."""
+        path, hold = self._lock(key, exclusive=False)
+        try:
+            yield path
+        finally:
+            self._unlock(hold, path)
+
+    # space
+
+    def check_reserve(self, size: int | None, already: int = 0, promised: int = 0) -> None:
+        """Raise NoSpace when `size` more bytes would use up annex.diskreserve. An unknown size is always allowed.
+
+        `already` bytes of it are on the disk, `promised` bytes are still to come from others.
+        """
+        if size is None:
+            return
+        needed = size - already
+        free = files.free_space(self.layout.annex_dir) - promised - self._reserve
+        if needed > 0 and free < needed:
+            raise NoSpace(
+                f"not enough free space, need {format_size(needed - free)} more",
+                hint="free some space, or lower annex.diskreserve",
+            )
+
+    # helpers
+
+    def _into_place(self, key: Key, act: Callable[[bytes], None]) -> bytes:
+        """Call `act` with the object's path while its directory exists and is writable; the path."""
+        path = self.layout.object_path(key)
+        directory = path[: path.rindex(b"/")]
+        for attempt in range(TRIES):
+            try:
+                _make_directory(directory, self.lockdown)
+                act(path)
+                self.lockdown.freeze_dir(directory)
+                break
+            except (FileNotFoundError, PermissionError):    # somebody dropped, or froze, the same key meanwhile
+                if attempt == TRIES - 1:
+                    raise
+        return path
+
+    def _remove_empty(self, directory: bytes) -> None:
+        try:
+            for _ in range(1 + self.layout.levels):
+                os.rmdir(directory)
+                directory = os.path.dirname(directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+    def _lock(self, key: Key, *, exclusive: bool) -> tuple[bytes, Hold]:
+        path = self.locate(key)
+        if path is None:
+            raise ContentMissing(f"the content of {key} is not here")
+        by_file = read_version(self.layout) >= FIRST_VERSION_WITH_LOCK_FILES
+        hold = self._try_lock_file(path, exclusive=exclusive) if by_file else self._try_object(path, exclusive=exclusive)
+        if hold is None:
+            raise ContentLocked(f"the content of {key} is locked")
+        if not _is_file(path):      # it went while we were getting the lock
+            self._unlock(hold, path)
+            raise ContentMissing(f"the content of {key} is not here")
+        return path, hold
+
+    def _try_lock_file(self, path: bytes, *, exclusive: bool) -> Hold | None:
+        attempt = LOCKS.try_exclusive if exclusive else LOCKS.try_shared
+        directory = os.path.dirname(path)
+        try:
+            self.lockdown.thaw_dir(directory)
+            return attempt(path + b".lck", on_release=OnRelease.UNLINK)
+        except FileNotFoundError:
+            return None
+        finally:
+            with suppress(FileNotFoundError):
+                self.lockdown.freeze_dir(directory)
+
+    def _try_object(self, path: bytes, *, exclusive: bool) -> Hold | None:
+        """Before version 10 the object itself is the lock, and must be writable to be locked exclusively."""
+        try:
+            if not exclusive:
+                return LOCKS.try_shared(path, mode=None)
+            self.lockdown.thaw_file(path)
+            try:
+                return LOCKS.try_exclusive(path, mode=None)
+            finally:
+                self.lockdown.freeze_file(path)
+        except FileNotFoundError:
+            return None
+
+    def _unlock(self, hold: Hold, path: bytes) -> None:
+        directory = os.path.dirname(path)
+        there = True
+        try:
+            self.lockdown.thaw_dir(directory)
+        except FileNotFoundError:
+            there = False
+        hold.release()
+        if there and _is_file(path):
+            self.lockdown.freeze_dir(directory)
+        elif there:
+            self._remove_empty(directory)
+
+
+def read_version(layout: RepoLayout) -> int:
+    """annex.version as it is now: another program may upgrade the repository at any time, which changes the locks."""
+    argv = [b"git", b"--git-dir=" + layout.git_dir, b"config", b"--type=int", b"--get", b"annex.version"]
+    status, out, _ = processes.run_status(argv)
+    return int(out) if status == 0 else FIRST_VERSION_WITH_LOCK_FILES
+
+
+def _make_directory(directory: bytes, lockdown: Lockdown) -> None:
+    for _ in range(TRIES):
+        try:
+            os.mkdir(directory)
+            return
+        except FileExistsError:
+            lockdown.thaw_dir(directory)
+            return
+        except FileNotFoundError:
+            _make_parents(os.path.dirname(directory))
+    os.makedirs(directory, exist_ok=True)
+
+
+def _make_parents(directory: bytes) -> None:
+    try:
+        os.mkdir(directory)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(directory, exist_ok=True)
+
+
+def _is_file(path: bytes) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _leaf_directories(top: bytes) -> Iterator[bytes]:
+    """The directories that hold content: two or three levels down, told by having a file of their own name."""
+    try:
+        with os.scandir(top) as entries:
+            found = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in found:
+        if b"--" in os.path.basename(path):     # hash directories have no such names, keys always
+            yield path
+        else:
+            yield from _leaf_directories(path)
+
+
+def _link(source: bytes, path: bytes) -> None:
+    with suppress(FileExistsError):
+        os.link(source, path, follow_symlinks=False)
+
+
+def _remove_quietly(path: bytes) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
