@@ -5,6 +5,7 @@ Source: git-annex, configuration settings and their defaults.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -43,8 +44,8 @@ class RemoteConfig:
     """All of remote.NAME.*, without that prefix, names in lower case."""
 
     def setting(self, name: str) -> str | None:
-        """The last value of remote.NAME.`name` (lower case), for what has no field here."""
-        return next((value for key, value in reversed(self.settings) if key == name), None)
+        """The value of remote.NAME.`name` (lower case), for what has no field here."""
+        return next((value for key, value in self.settings if key == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ def _remote(git: GitConfig, name: str) -> RemoteConfig:
     def flag(setting: str, default: bool) -> bool:
         return git.get_bool(f"remote.{name}.{setting}", default)
 
-    settings = tuple(_flat(git, f"remote.{name}."))
+    settings = tuple((os.fsdecode(key), os.fsdecode(value)) for key, value in git.section(f"remote.{name}").items())
     return RemoteConfig(
         name=name,
         url=git.get(f"remote.{name}.url"),
@@ -222,10 +223,6 @@ def _remote(git: GitConfig, name: str) -> RemoteConfig:
         retry=_optional_int(git, f"remote.{name}.annex-retry"),
         settings=settings,
     )
-
-
-def _flat(git: GitConfig, prefix: str) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in git.section(prefix)]
 
 
 def _private(uuid: UUID | None, is_private: bool, remotes: tuple[RemoteConfig, ...]) -> frozenset[UUID]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from annexd.annex.config import AnnexConfig
 from annexd.errors import DifferencesRefused
+from annexd.formats.logs import difference
 
 DIFFERENCE_LOG = b"difference.log"
-
-_NO_DIFFERENCES = (b"fromList []",)
 
 
 def check_config(config: AnnexConfig) -> None:
@@ -36,8 +35,4 @@ def check_log(data: bytes | None, where: str = "the git-annex branch") -> None:
 
 def is_tuned(data: bytes | None) -> bool:
     """Whether a difference.log holds anything but empty sets; what does not parse counts as a difference."""
-    return any(_value(line) not in _NO_DIFFERENCES for line in (data or b"").splitlines() if line.strip())
-
-
-def _value(line: bytes) -> bytes:
-    return line.partition(b" ")[2].rpartition(b" timestamp=")[0].strip()
+    return difference.parse(data) != difference.NONE
