@@ -1,0 +1,22 @@
+"""`numcopies`: how many copies there should be."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from annexd.cli.arguments import Parser
+from annexd.cli.invocation import Invocation
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.set_words("[N]")
+
+
+def run(call: Invocation, options: Namespace) -> int:
+    """Print the number that all repositories share, or set it."""
+    from annexd.annex.repository_log import NUMCOPIES_LOG
+    from annexd.cli.changing import copies_command
+
+    current = call.annex().settings.numcopies()
+    return copies_command(call, options, NUMCOPIES_LOG, current, unset="global numcopies is not set\\n(default is 1)\\n")

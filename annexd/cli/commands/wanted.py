@@ -1,0 +1,21 @@
+"""`wanted`: which content a repository wants to have."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from annexd.cli.arguments import Parser
+from annexd.cli.invocation import Invocation
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.set_words("REPOSITORY [EXPRESSION]")
+
+
+def run(call: Invocation, options: Namespace) -> int:
+    """Print the expression, or store a new one."""
+    from annexd.annex.repository_log import WANTED_LOG
+    from annexd.cli.changing import expression_command
+
+    return expression_command(call, options, WANTED_LOG, lambda uuid: call.annex().settings.wanted(uuid))
