@@ -8,10 +8,28 @@ from typing import Any
 
 import pytest
 
+from annexd.errors import FormatError
 from annexd.formats import branch_paths, hash_dirs, journal_names, pointer
-from annexd.formats.key import FormatError, Key
-from annexd.formats.logs import presence
+from annexd.formats.filter_protocol import FilterCommand, FilterContent, FilterEnded, FilterSession, FilterStarted
+from annexd.formats.key import Key
+from annexd.formats.logs import (
+    config,
+    difference,
+    group,
+    metadata,
+    numcopies,
+    presence,
+    remote,
+    trust,
+    uuid_based,
+    uuid_first_time,
+)
+from annexd.formats.logs import map as map_log
+from annexd.formats.pktline import FLUSH, content_packets, packet
 from annexd.formats.union_merge import union_merge
+from annexd.formats.units import parse_size
+from annexd.formats.uuid import UUID
+from annexd.formats.variants import variant_path
 from annexd.formats.vector_clock import VectorClock
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "vectors.json").read_text())
@@ -116,3 +134,142 @@ def test_location_logs_change_as_under_git_annex(case: dict[str, Any]) -> None:
 def test_clocks_are_written_as_git_annex_writes_them(case: dict[str, Any]) -> None:
     uuid = b"bbbbbbbb-1111-4222-8333-444444444444"
     assert presence.set_status(None, uuid, b"1", VectorClock.parse(raw(case["clock"]))) == raw(case["line"])
+
+
+HERE = UUID(b"aaaaaaaa-1111-4222-8333-444444444444")
+DESCRIBED_BY_INIT = b"aaaaaaaa-1111-4222-8333-444444444444 repo a timestamp=1700000000s\n"
+TRUST = {
+    "trust": trust.TrustLevel.TRUSTED,
+    "untrust": trust.TrustLevel.UNTRUSTED,
+    "semitrust": trust.TrustLevel.SEMITRUSTED,
+    "dead": trust.TrustLevel.DEAD,
+}
+PLAIN_LOGS = {
+    "uuid.log": uuid_based,
+    "preferred-content.log": uuid_based,
+    "required-content.log": uuid_based,
+    "schedule.log": uuid_based,
+    "group-preferred-content.log": map_log,
+}
+
+
+def change_other_log(file: str, log: bytes | None, command: list[str], now: VectorClock) -> bytes:
+    name, *args = command
+    words = [raw(arg) for arg in args]
+    match file:
+        case "trust.log":
+            return trust.set_trust(log, UUID(words[-1]), TRUST[name], now)
+        case "group.log":
+            uuid = UUID(words[0])
+            old = group.parse(log).get(uuid, frozenset())
+            named_groups = set(words[1:])
+            new = {"group": old | named_groups, "ungroup": old - named_groups, "dead": frozenset()}[name]
+            return group.set_groups(log, uuid, new, now)
+        case "numcopies.log" | "mincopies.log":
+            return numcopies.set_copies(log, int(words[0]), now)
+        case "config.log":
+            return config.set_setting(log, words[1], words[2] if name and args[0] == "--set" else b"", now)
+        case "maxsize.log":
+            return uuid_first_time.set_value(log, UUID(words[0]), b"%d" % parse_size(args[1]), now)
+        case "activity.log":
+            return uuid_based.set_value(log, HERE, b"Fsck", now)
+        case _:
+            log_format = PLAIN_LOGS[file]
+            return log_format.set_value(log, UUID(words[0]), words[1], now)
+
+
+@pytest.mark.parametrize("case", VECTORS["other_logs"], ids=[str(case["cmds"])[:60] for case in VECTORS["other_logs"]])
+def test_top_level_logs_change_as_under_git_annex(case: dict[str, Any]) -> None:
+    log = maybe(case["before"])
+    if case["file"] == "uuid.log":
+        log = (log or b"") + DESCRIBED_BY_INIT
+    for command in case["cmds"]:
+        log = change_other_log(case["file"], log, command, VectorClock.parse(raw(case["clock"])))
+    assert log == raw(case["after"])
+
+
+def metadata_changes(log: bytes | None, args: list[str]) -> metadata.Changes:
+    changes: metadata.Changes = {}
+    for flag, arg in zip(args[::2], args[1::2], strict=True):
+        field, _, value = raw(arg).partition(b"=")
+        if flag == "-r":
+            new = metadata.replacing(log, field, [])
+        elif field.endswith(b"+"):
+            new = {field[:-1]: {value: True}}
+        elif field.endswith(b"-"):
+            new = {field[:-1]: {value: False}}
+        else:
+            new = metadata.replacing(log, field, [value])
+        for name, values in new.items():
+            changes.setdefault(name, {}).update(values)
+    return changes
+
+
+@named(VECTORS["metadata_log"], "case")
+def test_metadata_logs_change_as_under_git_annex(case: dict[str, Any]) -> None:
+    log = maybe(case["before"])
+    for count, args in enumerate(case["set"]):
+        log = metadata.change(log, metadata_changes(log, args), VectorClock.at(case["first_clock"] + count))
+    assert log == raw(case["after"])
+
+
+@pytest.mark.parametrize("case", VECTORS["difference"]["tunings"], ids=lambda case: "+".join(case["tune"]) or "none")
+def test_tunings_are_written_and_read_as_by_git_annex(case: dict[str, Any]) -> None:
+    tuned = difference.parse(maybe(case["difference_log"]))
+    assert sorted(difference.CONFIG_NAMES[one] + " true" for one in tuned.known) == case["config"]
+    if case["difference_log"]:
+        now = VectorClock.at(1700000000)
+        assert difference.set_differences(None, HERE, tuned, now) == raw(case["difference_log"])
+        assert difference.parse(raw(case["clone_difference_log"])) == tuned
+    assert tuned.fits(difference.NONE) is case["untuned_repo_merges_it"]
+    key = Key.parse(raw(case["location_log"]).rsplit(b"/", 1)[1][:-4])
+    lower = difference.Difference.OBJECT_HASH_LOWER in tuned.known
+    directories = (hash_dirs.lower if lower else hash_dirs.mixed)(key, tuned.object_levels())
+    assert raw(case["object"]) == b".git/annex/objects/%b/%b/%b" % (directories, key.file_name(), key.file_name())
+    assert raw(case["location_log"]) == branch_paths.location_log(key, tuned.branch_levels())
+
+
+@named(VECTORS["difference"]["spellings"], "value")
+def test_spellings_of_tunings_are_understood_as_by_git_annex(case: dict[str, Any]) -> None:
+    tuned = difference.parse_value(raw(case["value"]))
+    assert sorted(difference.CONFIG_NAMES[one] + " true" for one in tuned.known) == case["config_after_init"]
+    assert tuned.fits(tuned) is case["merge_of_a_branch_with_same_log_works"]
+
+
+@pytest.mark.parametrize("case", VECTORS["remote_log"], ids=lambda case: case["args"][2])
+def test_settings_of_special_remotes_are_written_as_by_git_annex(case: dict[str, Any]) -> None:
+    pairs = [raw(arg).split(b"=", 1) for arg in case["args"][3:] if not arg.startswith("directory=")]
+    settings = {b"name": raw(case["args"][2]), **dict(pairs)}
+    line = remote.set_settings(None, UUID(b"UUID"), settings, VectorClock.at(1700000000))
+    assert line == raw(case["line"]) + b"\n"
+    assert remote.parse(line) == {b"UUID": settings}
+
+
+@named(VECTORS["variants"], "name")
+def test_variants_are_named_as_by_git_annex(case: dict[str, Any]) -> None:
+    path = raw(case["name"])
+    assert variant_path(path, Key.parse(raw(case["key_ours"]))) == raw(case["variant_ours"])
+    assert variant_path(path, Key.parse(raw(case["key_theirs"]))) == raw(case["variant_theirs"])
+
+
+@pytest.mark.parametrize("case", VECTORS["filter_process"], ids=lambda case: case.get("command", "handshake"))
+def test_the_filter_process_says_the_packets_that_git_annex_says(case: dict[str, Any]) -> None:
+    session = FilterSession()
+    hello = b"".join([packet(b"git-filter-client\n"), packet(b"version=2\n"), FLUSH])
+    offered = b"".join([packet(b"capability=%b\n" % name) for name in (b"clean", b"smudge", b"delay")]) + FLUSH
+    assert session.receive(hello + offered) == []
+    answer = [raw(line) for line in VECTORS["filter_process"][0]["handshake"]]
+    abilities = [raw(line) for line in VECTORS["filter_process"][0]["capabilities"]]
+    greeting = b"".join(map(packet, answer)) + FLUSH + b"".join(map(packet, abilities)) + FLUSH
+    assert session.bytes_to_send() == greeting
+    if "handshake" in case:
+        return
+    head = packet(b"command=%b\n" % raw(case["command"])) + packet(b"pathname=%b\n" % raw(case["pathname"])) + FLUSH
+    started, *chunks, ended = session.receive(head + content_packets(raw(case["input"])) + FLUSH)
+    assert started == FilterStarted(FilterCommand(raw(case["command"])), raw(case["pathname"]))
+    assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FilterContent)) == raw(case["input"])
+    assert ended == FilterEnded()
+    session.succeed(raw(case["output"]))
+    status = b"".join(packet(raw(line)) for line in case["status"]) + FLUSH
+    final = b"".join(packet(raw(line)) for line in case["final_status_list"]) + FLUSH
+    assert session.bytes_to_send() == status + content_packets(raw(case["output"])) + FLUSH + final

@@ -1,0 +1,67 @@
+"""Amounts of bytes, as people write them.
+
+Source: git-annex, data units: kB, MB ... are powers of 1000, KiB, MiB ... powers of 1024.
+"""
+
+from __future__ import annotations
+
+import re
+
+from annexd.errors import ConfigError
+
+_STORAGE = (
+    (10**24, "YB", "yottabyte"),
+    (10**21, "ZB", "zettabyte"),
+    (10**18, "EB", "exabyte"),
+    (10**15, "PB", "petabyte"),
+    (10**12, "TB", "terabyte"),
+    (10**9, "GB", "gigabyte"),
+    (10**6, "MB", "megabyte"),
+    (10**3, "kB", "kilobyte"),
+    (1, "B", "byte"),
+)
+_MEMORY = (
+    (1 << 80, "YiB", "yobibyte"),
+    (1 << 70, "ZiB", "zebibyte"),
+    (1 << 60, "EiB", "exbibyte"),
+    (1 << 50, "PiB", "pebibyte"),
+    (1 << 40, "TiB", "tebibyte"),
+    (1 << 30, "GiB", "gibibyte"),
+    (1 << 20, "MiB", "mebibyte"),
+    (1 << 10, "KiB", "kibibyte"),
+)
+_SIZES = {
+    spelling: size
+    for size, short, name in (*_STORAGE, *_MEMORY)
+    for spelling in (short.lower(), name, name + "s", short.lower().removesuffix("b"))
+}
+_GRAMMAR = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?)\s*([A-Za-z]*)\s*", re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in e.g. "1.5 gb", "100KiB", "20 kilobytes", "42". Raises ConfigError."""
+    found = _GRAMMAR.fullmatch(text)
+    size = _SIZES.get(found[2].lower()) if found else None
+    if found is None or size is None:
+        raise ConfigError(f"{text!r} is not a size", hint="sizes look like 42, 100kb, 1.5GiB or 20 megabytes")
+    if found[1].isdigit() and len(found[1]) < 40:
+        return int(found[1]) * size
+    return round(float(found[1][:400]) * size)
+
+
+def format_size(size: int) -> str:
+    """`size` bytes for people, e.g. "15.36 kilobytes"."""
+    number, _, name = _rounded(size)
+    return f"{number} {name}" if number in ("1", "-1") else f"{number} {name}s"
+
+
+def format_size_short(size: int) -> str:
+    """`size` bytes for people in a narrow place, e.g. "15.36 kB"."""
+    number, short, _ = _rounded(size)
+    return f"{number} {short}"
+
+
+def _rounded(size: int) -> tuple[str, str, str]:
+    unit, short, name = next((row for row in _STORAGE if abs(size) >= row[0]), _STORAGE[-1])
+    number = f"{size / unit:.2f}".rstrip("0").rstrip(".")
+    return number, short, name
