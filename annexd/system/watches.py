@@ -1,0 +1,186 @@
+"""The kernel's watches on a directory tree: setting them, and keeping them in step with the tree."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from annexd.system.fs_event import FsEvent, FsEventKind
+from annexd.system.inotify import NO_MORE_INSTANCES, NO_MORE_WATCHES, In, Inotify, RawEvent
+from annexd.system.watch_tree import WatchedDir, WatchTree
+
+_DIR_MASK = (
+    In.IN_CLOSE_WRITE | In.IN_ATTRIB | In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_ONLYDIR
+)
+_ROOT_MASK = _DIR_MASK | In.IN_DELETE_SELF | In.IN_MOVE_SELF
+
+
+class Watches:
+    """All watches below one root. Owned by one thread.
+
+    Where the kernel allows no more, `limit` holds its error, and `on_limit(path)` is called for each refusal.
+    """
+
+    def __init__(
+        self, root: bytes, ignore: Callable[[bytes], bool], on_limit: Callable[[bytes], None], *, recursive: bool
+    ) -> None:
+        self.root = root
+        self.tree = WatchTree(-1)
+        self.limit: OSError | None = None
+        self._ignore = ignore
+        self._on_limit = on_limit
+        self._recursive = recursive
+        self._inotify: Inotify | None = None
+
+    def open(self) -> None:
+        """Watch the root and what is below it. OSError when it cannot be watched, for another reason than a limit."""
+        self.limit = None
+        try:
+            self._inotify = Inotify()
+            self.tree = WatchTree(self._inotify.add(self.root, _ROOT_MASK))
+        except OSError as error:
+            self.close()
+            if error.errno not in (*NO_MORE_WATCHES, *NO_MORE_INSTANCES):
+                raise
+            self._reach_limit(error, b"")
+        else:
+            self._watch_below()
+
+    def close(self) -> None:
+        """Give all watches back."""
+        inotify, self._inotify = self._inotify, None
+        self.tree = WatchTree(-1)
+        if inotify is not None:
+            inotify.close()
+
+    def renew(self) -> None:
+        """Set the watches anew after some may have been lost, keeping those that are right."""
+        inotify = self._inotify
+        if inotify is None:
+            self.open()
+            return
+        self.limit = None
+        before = set(self.tree)
+        self.tree = WatchTree(self.tree.root.wd)
+        self._watch_below()
+        for wd in before.difference(self.tree):
+            inotify.remove(wd)
+
+    def fd(self) -> int | None:
+        """What to poll for events; None when there is nothing to wait for."""
+        return self._inotify.fd if self._inotify is not None else None
+
+    def read(self) -> list[RawEvent]:
+        """The events that wait, without blocking."""
+        return self._inotify.read() if self._inotify is not None else []
+
+    def adopt(self, parent: WatchedDir, name: bytes, path: bytes) -> list[FsEvent]:
+        """Watch a directory that is new in its place; the events for it and all that is in it."""
+        events = [FsEvent(FsEventKind.DIR_APPEARED, path, True)]
+        if not self._recursive:
+            return events
+        before = parent.children.get(name)
+        was_stale = before is not None and before.is_stale
+        node = self._enter(parent, name, path)
+        if node is None or node is not before or was_stale:     # else found already, when its parent was scanned
+            self._scan(node, path, events)
+        if node is not None:
+            node.is_stale = False
+        return events
+
+    def discover(self, parent: WatchedDir, name: bytes, path: bytes) -> list[FsEvent]:
+        """Watch a directory that could not be watched before, if that is so, and can be now."""
+        return self.adopt(parent, name, path) if self._recursive and name not in parent.children else []
+
+    def follow(
+        self, old_parent: WatchedDir, old_name: bytes, parent: WatchedDir, name: bytes, path: bytes
+    ) -> list[FsEvent]:
+        """Take the watches along with a directory that was moved inside the tree."""
+        source = join(old_parent.path(), old_name)
+        node = old_parent.children.get(old_name)
+        wd = self._add(path)
+        if wd is not None:      # the one at the old name may be a newer directory, seen early
+            node = self.tree.get(wd)
+        if node is None:
+            return [FsEvent(FsEventKind.DIR_GONE, source, True), *self.adopt(parent, name, path)]
+        self.tree.move(node, parent, name)
+        return [FsEvent(FsEventKind.MOVED, source, True, path)]
+
+    def drop(self, node: WatchedDir) -> None:
+        """Give back the watches of a directory that is no longer in the tree, and of all below it."""
+        for wd in self.tree.drop(node):
+            if self._inotify is not None:
+                self._inotify.remove(wd)
+
+    def _watch_below(self) -> None:
+        if self._recursive:
+            self._scan(self.tree.root, b"", None)
+
+    def _scan(self, top: WatchedDir | None, top_path: bytes, events: list[FsEvent] | None) -> None:
+        """Watch all directories below `top` (None: it cannot be watched); add what is there to `events`, if given."""
+        rest = [(top, top_path)]
+        while rest:
+            node, path = rest.pop()
+            for name, is_dir in _list(join(self.root, path)):
+                child = join(path, name)
+                if (events is None and not is_dir) or self._ignore(child):
+                    continue
+                if events is not None:
+                    kind = FsEventKind.DIR_APPEARED if is_dir else FsEventKind.APPEARED
+                    events.append(FsEvent(kind, child, is_dir))
+                if is_dir:
+                    below = self._enter(node, name, child) if node is not None else None
+                    if below is not None or events is not None:
+                        rest.append((below, child))
+
+    def _enter(self, parent: WatchedDir, name: bytes, path: bytes) -> WatchedDir | None:
+        wd = self._add(path)
+        if wd is None:
+            return None
+        known = self.tree.get(wd)
+        if known is None:
+            return self.tree.add(wd, parent, name)
+        return known if self.tree.move(known, parent, name) else None
+
+    def _add(self, path: bytes) -> int | None:
+        """None when the directory is gone again, unreadable, or one too many."""
+        if self._inotify is None:
+            return None
+        try:
+            return self._inotify.add(join(self.root, path), _DIR_MASK | In.IN_DONT_FOLLOW)
+        except OSError as error:
+            if error.errno in NO_MORE_WATCHES:
+                self._reach_limit(error, path)
+            return None
+
+    def _reach_limit(self, error: OSError, path: bytes) -> None:
+        self.limit = error
+        self._on_limit(path)
+
+
+def join(directory: bytes, name: bytes) -> bytes:
+    """The path of `name` in `directory`; either may be empty."""
+    if not directory:
+        return name
+    return directory + b"/" + name if name else directory
+
+
+def identity(root: bytes) -> tuple[int, int] | None:
+    """Which directory the root is now; None when there is none."""
+    try:
+        status = os.stat(root)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def _list(directory: bytes) -> list[tuple[bytes, bool]]:
+    try:
+        with os.scandir(directory) as entries:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        return []       # gone again, or unreadable
