@@ -1,0 +1,264 @@
+"""The git-annex branch: what all repositories know of each other, as files of lines that merge.
+
+Source: git-annex, the git-annex branch and its journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from annexd.annex import differences, hooks
+from annexd.annex.branch_commit import BRANCH, Base, BranchWriter
+from annexd.annex.branch_merge import MergedRefs, Refused, mergeable_refs, merge_message
+from annexd.annex.branch_trees import Root
+from annexd.annex.config import AnnexConfig
+from annexd.annex.journal import Journal, JournalLocked
+from annexd.annex.layout import RepoLayout
+from annexd.errors import RefMoved
+from annexd.formats.uuid import UUID
+from annexd.git.object_store import GitObjects
+from annexd.git.objects import Oid
+from annexd.git.refs import Refs
+from annexd.git.repository import GitRepository
+
+Change = Callable[[bytes | None], bytes | None]
+"""Old content (None: no such file) to new content; None when nothing is to be written."""
+
+ORIGIN = b"refs/remotes/origin/git-annex"
+SETTINGS_LOGS = (
+    b"uuid.log",
+    b"trust.log",
+    b"group.log",
+    b"preferred-content.log",
+    b"required-content.log",
+    b"group-preferred-content.log",
+    b"numcopies.log",
+    b"mincopies.log",
+    b"remote.log",
+    b"config.log",
+    b"difference.log",
+)
+
+SettingsVersion = tuple[object, ...]
+
+
+class BranchUpdate(NamedTuple):
+    """What became of the branch: tips before and after (equal when nothing changed).
+
+    `changed` are the paths given by the caller that got new content; `refused` are siblings that were not merged, with
+    the reason.
+    """
+
+    old: Oid | None
+    new: Oid | None
+    changed: tuple[bytes, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+    @property
+    def moved(self) -> bool:
+        """Whether there is a new commit."""
+        return self.old != self.new
+
+
+class AnnexBranch:
+    """The branch of one repository with its journal. Owned by one thread; other processes may change it meanwhile.
+
+    Reads look at the journal first and then at the ref, each time.
+    """
+
+    def __init__(
+        self,
+        repo: GitRepository,
+        layout: RepoLayout,
+        config: AnnexConfig,
+        objects: GitObjects,
+        refs: Refs,
+        journal: Journal,
+    ) -> None:
+        self._repo = repo
+        self._layout = layout
+        self._config = config
+        self._objects = objects
+        self._refs = refs
+        self._journal = journal
+        self._writer = BranchWriter(repo, layout, config, objects, refs, journal)
+        self._trees = self._writer.trees
+        self._root: tuple[Oid | None, Root] = (None, None)
+
+    def tip(self) -> Oid | None:
+        """The commit that the branch is at; None while there is no branch."""
+        return self._refs.read(BRANCH)
+
+    def read(self, path: bytes) -> bytes | None:
+        """A file of the branch, journal and private journal included; None when there is none."""
+        data = self._journal.read(path)
+        if data is None:
+            # Only now the ref: a journal file goes after the commit that takes it in.
+            data = self._trees.read(self._current_root(), path)
+        private = self._journal.read_private(path) if self._config.private_uuids else None
+        return data if private is None else (data or b"") + private
+
+    def read_many(self, paths: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Those of the files that exist; much faster than one by one."""
+        waiting = set(self._journal.pending())
+        journalled = {path: data for path in paths if path in waiting and (data := self._journal.read(path)) is not None}
+        found = dict(journalled)
+        found.update(self._trees.read_many(self._current_root(), (path for path in paths if path not in journalled)))
+        if self._config.private_uuids and self._journal.has_private():
+            for path in paths:
+                private = self._journal.read_private(path)
+                if private is not None:
+                    found[path] = found.get(path, b"") + private
+        return found
+
+    def paths(self) -> Iterator[bytes]:
+        """Every file of the branch, those included that are only in the journal; in no order, each once."""
+        waiting = set(self._journal.pending())
+        yield from waiting
+        for path in self._trees.paths(self._current_root()):
+            if path not in waiting:
+                yield path
+
+    def change(self, path: bytes, fn: Change, *, about: UUID | None = None) -> bool:
+        """Change one file through the journal; whether there was anything to write.
+
+        `about` is the repository that the change is about: what concerns a private one is never committed.
+        Raises LockTimeout, OSError.
+        """
+        with self._journal.locked() as witness:
+            if self._is_private(about):
+                data = fn(self._journal.read_private(path))
+                if data is not None:
+                    self._journal.write_private(witness, path, data)
+                return data is not None
+            old = self._journal.read(path)
+            if old is None:
+                old = self._trees.read(self._current_root(), path)
+            data = fn(old)
+            if data is None or data == old:
+                return False
+            self._journal.write(witness, path, data)
+            return True
+
+    def change_many(self, changes: Mapping[bytes, Change], message: bytes | None = None) -> BranchUpdate:
+        """Change many files in one commit, which takes in the journal as well. The default message is configured.
+
+        The functions may be called again when the branch moved meanwhile.
+        Raises LockTimeout, RefMoved, OSError, GitError; then nothing changed.
+        """
+        changed: list[bytes] = []
+
+        def edit(base: Base) -> Root:
+            changed.clear()
+            new = {}
+            old = dict(self._trees.read_many(base.tree, changes))
+            for path, fn in changes.items():
+                data = fn(old.get(path))
+                if data is not None and data != old.get(path):
+                    new[path] = data
+            changed.extend(new)
+            return self._trees.edited(base.tree, new)
+
+        with self._journal.locked() as witness:
+            before, after = self._writer.commit(witness, edit, message)
+        return self._updated(BranchUpdate(before, after, tuple(changed)))
+
+    def commit(self, message: bytes | None = None) -> BranchUpdate:
+        """Take the journal into the branch. Costs a directory listing when there is nothing in it."""
+        if self._journal.is_empty():
+            tip = self.tip()
+            return BranchUpdate(tip, tip)
+        with self._journal.locked() as witness:
+            old, new = self._writer.commit(witness, lambda base: base.tree, message)
+        return self._updated(BranchUpdate(old, new))
+
+    def merge_siblings(self) -> BranchUpdate:
+        """Merge the git-annex branches that came from elsewhere; those that cannot be are told in `refused`.
+
+        Does nothing when annex.merge-annex-branches is false.
+        """
+        if not self._config.merge_annex_branches:
+            tip = self.tip()
+            return BranchUpdate(tip, tip)
+        notes = MergedRefs(self._layout)
+        if not notes.candidates(self._refs):
+            tip = self.tip()
+            return BranchUpdate(tip, tip)
+        with self._journal.locked() as witness:
+            update = self._merge(witness, notes)
+        return self._updated(update)
+
+    def changed_between(self, old: Oid | None, new: Oid | None) -> Iterator[bytes]:
+        """The files that differ between two commits of the branch."""
+        return self._trees.changed(self._trees.root(old), self._trees.root(new))
+
+    def ensure_exists(self) -> None:
+        """Make the branch when there is none: from origin's, or as an empty commit.
+
+        Source: git-annex, creation of the git-annex branch.
+        """
+        if self.tip() is not None:
+            return
+        with self._journal.locked() as witness:
+            if self.tip() is not None:
+                return
+            origin = self._refs.read(ORIGIN)
+            if origin is not None:
+                self._writer.fast_forward(witness, None, origin)
+            else:
+                self._writer.create(witness)
+
+    def check_differences(self) -> None:
+        """Raise DifferencesRefused when the branch says that this annex is tuned."""
+        differences.check_log(self.read(differences.DIFFERENCE_LOG))
+
+    def settings_version(self) -> SettingsVersion:
+        """A value that changes when any of SETTINGS_LOGS does; cheap."""
+        journalled = tuple(self._journal.stamp(path) for path in SETTINGS_LOGS)
+        root = self._current_root()
+        return (*(self._trees.file(root, path) for path in SETTINGS_LOGS), *journalled)
+
+    def _merge(self, witness: JournalLocked, notes: MergedRefs) -> BranchUpdate:
+        for _ in range(10):
+            tip = self.tip()
+            root = self._trees.root(tip)
+            plan = mergeable_refs(self._objects, self._trees, tip, root, notes.candidates(self._refs))
+            if not plan.merge:
+                notes.add(plan.contained)
+                return BranchUpdate(tip, tip, refused=plan.refused)
+            if plan.fast_forward is not None and self._writer.can_fast_forward(plan.fast_forward):
+                try:
+                    self._writer.fast_forward(witness, tip, plan.fast_forward)
+                except RefMoved:
+                    continue
+                notes.add(plan.contained + plan.merge)
+                return BranchUpdate(tip, plan.fast_forward, refused=plan.refused)
+
+            parents = tuple(dict.fromkeys(sibling.oid for sibling in plan.merge))
+            edit = partial(self._with_siblings, parents)
+            old, new = self._writer.commit(witness, edit, merge_message(plan.merge), parents)
+            notes.add(plan.contained + plan.merge)
+            return BranchUpdate(old, new, refused=plan.refused)
+        raise RefMoved("the git-annex branch was moved by others again and again", hint="try again")
+
+    def _with_siblings(self, siblings: Sequence[Oid], base: Base) -> Root:
+        tree = base.tree
+        for sibling in siblings:
+            tree = self._trees.merged(tree, self._trees.root(sibling))
+        return tree
+
+    def _current_root(self) -> Root:
+        tip = self._refs.read(BRANCH)
+        if tip != self._root[0] or tip is None:
+            self._root = (tip, self._trees.root(tip))
+        return self._root[1]
+
+    def _is_private(self, about: UUID | None) -> bool:
+        return about is not None and about in self._config.private_uuids
+
+    def _updated(self, update: BranchUpdate) -> BranchUpdate:
+        if update.moved:
+            hooks.run_post_update(self._repo, self._layout)
+        return update

@@ -1,0 +1,224 @@
+"""New commits of the git-annex branch, made while the journal is locked.
+
+Two things besides the ref can hold what was written: the journal, and the index file that git-annex builds its commits
+in. Both are taken into each commit. A ref that moves meanwhile (a push or fetch takes no lock of ours) means doing it
+again on top of the new commit, so that no line is lost whoever wins.
+Source: git-annex, commits of the git-annex branch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from annexd.annex.branch_trees import BranchTrees, Root
+from annexd.annex.config import AnnexConfig
+from annexd.annex.journal import Journal, JournalLocked
+from annexd.annex.layout import RepoLayout
+from annexd.errors import AnnexError, GitError, ProcessError, RefMoved
+from annexd.formats.logs import transitions
+from annexd.formats.union_merge import union_merge
+from annexd.git.commit import Identity, build_commit, identity_of
+from annexd.git.history import is_ancestor
+from annexd.git.object_store import GitObjects
+from annexd.git.objects import COMMIT, EMPTY_TREE, Oid
+from annexd.git.refs import Refs
+from annexd.git.repository import GitRepository
+from annexd.system.files import read_file, write_atomically
+from annexd.system.processes import run
+
+BRANCH = b"refs/heads/git-annex"
+TRANSITIONS_LOG = b"transitions.log"
+DEFAULT_MESSAGE = b"update"
+
+_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a new commit is built on: the tip, and its tree with journal and git-annex's index taken in."""
+
+    tip: Oid | None
+    tree: Root
+    root: Root
+    """The tree of `tip` alone."""
+
+
+class BranchWriter:
+    """Makes commits of the git-annex branch. Owned by one thread."""
+
+    def __init__(
+        self,
+        repo: GitRepository,
+        layout: RepoLayout,
+        config: AnnexConfig,
+        objects: GitObjects,
+        refs: Refs,
+        journal: Journal,
+    ) -> None:
+        self.trees = BranchTrees(objects)
+        self._repo = repo
+        self._layout = layout
+        self._config = config
+        self._objects = objects
+        self._refs = refs
+        self._journal = journal
+        self._identity: tuple[Identity, Identity] | None = None
+
+    def commit(
+        self,
+        witness: JournalLocked,
+        edit: Callable[[Base], Root],
+        message: bytes | None = None,
+        parents: Sequence[Oid] = (),
+    ) -> tuple[Oid | None, Oid | None]:
+        """Move the branch to a commit of the tree that `edit` makes of the base; (old tip, new tip).
+
+        `edit` is called again when the ref moved meanwhile. When the tree is that of the tip already there is no new
+        commit, unless `parents`, that are to be noted as merged, are given. Nothing stays in the journal.
+        Raises RefMoved when others move the ref faster than we can build, OSError, GitError.
+        """
+        for _ in range(_ATTEMPTS):
+            staged = self._journal.staged(witness)
+            base = self._base(staged)
+            tree = edit(base)
+            new = base.tip
+            if tree != base.root or parents or base.tip is None:
+                new = self._write_commit(tree, base.tip, parents, message)
+                try:
+                    self._refs.update(BRANCH, new, base.tip, b"update")
+                except RefMoved:
+                    continue
+            self._settle(witness, staged, new)
+            return base.tip, new
+        raise RefMoved("the git-annex branch was moved by others again and again", hint="try again")
+
+    def create(self, witness: JournalLocked) -> None:
+        """Start the branch with an empty commit. Raises RefMoved when somebody else just did."""
+        new = self._write_commit(None, None, (), b"branch created")
+        self._refs.update(BRANCH, new, None, b"branch created")
+        self._settle(witness, (), new)
+
+    def can_fast_forward(self, new: Oid) -> bool:
+        """Whether `new` holds everything that was ever committed here, and nothing waits in the journal."""
+        recorded = (self._known_tip(), self._index_tip())
+        held = all(known is None or self._contains(new, known) for known in recorded)
+        return held and self._journal.is_empty() and not self._unknown_index()
+
+    def fast_forward(self, witness: JournalLocked, old: Oid | None, new: Oid) -> None:
+        """Move the branch to a descendant. Raises RefMoved."""
+        self._refs.update(BRANCH, new, old, b"fast-forward")
+        self._settle(witness, (), new)
+
+    def _base(self, staged: dict[bytes, bytes]) -> Base:
+        tip = self._refs.read(BRANCH)
+        root = self.trees.root(tip)
+        recorded = {known for known in (self._known_tip(), self._index_tip()) if known is not None}
+        lost = [self.trees.root(known) for known in recorded if known != tip and not self._contains(tip, known)]
+        lost += self._unknown_index()
+        tree = root
+        for other in lost:
+            if tip is None or self._same_transitions(other, root):
+                tree = self.trees.merged(tree, other)
+        if lost or tip not in recorded:
+            # Journal files replace what they were based on, but that was an older state of the branch.
+            staged = {path: union_merge(data, self.trees.read(tree, path)) for path, data in staged.items()}
+        return Base(tip, self.trees.edited(tree, staged), root)
+
+    def _contains(self, tip: Oid | None, commit: Oid) -> bool:
+        """Whether all that `commit` held went into `tip`; if not, the branch was moved back, or replaced."""
+        if self._objects.read(commit) is None:
+            return True  # gone, so there is nothing to take from it
+        return tip is not None and is_ancestor(self._objects, commit, tip)
+
+    def _unknown_index(self) -> list[Root]:
+        """The tree of an index of git-annex's of which nobody knows what it was brought up to."""
+        index = self._layout.branch_index
+        if self._index_tip() is not None or not os.path.exists(index):
+            return []
+        with suppress(FileNotFoundError):
+            os.unlink(index + b".lock")  # whoever held it is gone: it is only taken inside the journal lock
+        try:
+            out = self._repo.with_index(index).run(b"write-tree")
+        except GitError:
+            return []  # it names objects that were never written, so git-annex could not commit it either
+        return [Oid(bytes.fromhex(out.decode("ascii").strip()))]
+
+    def _same_transitions(self, one: Root, other: Root) -> bool:
+        first, second = (self.trees.read(root, TRANSITIONS_LOG) for root in (one, other))
+        return first == second or transitions.parse(first) == transitions.parse(second)
+
+    def _write_commit(self, root: Root, tip: Oid | None, parents: Sequence[Oid], message: bytes | None) -> Oid:
+        tree = self.trees.oid(root)
+        all_parents = [parent for parent in (tip, *parents) if parent is not None]
+        text = message if message is not None else self._message()
+        if self._config.allow_sign:
+            self._objects.flush()
+            return self._commit_by_git(tree, all_parents, text)
+        author, committer = self._identities()
+        data = build_commit(tree, all_parents, author, committer, text + b"\n")
+        new = self._objects.add(COMMIT, data)
+        self._objects.flush()
+        return new
+
+    def _commit_by_git(self, tree: Oid, parents: Sequence[Oid], message: bytes) -> Oid:
+        args = [arg for parent in parents for arg in (b"-p", parent.hex().encode())]
+        out = self._repo.run(b"commit-tree", *args, tree.hex().encode(), stdin=message + b"\n")
+        return Oid(bytes.fromhex(out.decode("ascii").strip()))
+
+    def _identities(self) -> tuple[Identity, Identity]:
+        if self._identity is None:
+            self._identity = identity_of(self._repo)
+        return self._identity
+
+    def _message(self) -> bytes:
+        """Source: git-annex, annex.commitmessage and annex.commitmessage-command."""
+        command = self._config.commit_message_command
+        if command:
+            with suppress(ProcessError):  # its failure must not keep logs from being committed
+                text = run(["sh", "-c", command], cwd=self._repo.top, timeout=10).rstrip(b"\n")
+                if text:
+                    return text
+        given = self._config.commit_message
+        return os.fsencode(given) if given else DEFAULT_MESSAGE
+
+    def _settle(self, witness: JournalLocked, staged: Iterable[bytes], tip: Oid | None) -> None:
+        if tip is not None and tip != self._known_tip():
+            self._remember(tip)
+        if tip != self._index_tip():
+            self._drop_index()
+        self._journal.remove(witness, staged)
+
+    # what the branch was when it was last written
+
+    def _known_tip(self) -> Oid | None:
+        return _read_oid(self._layout.annexd_dir + b"/branch-tip")
+
+    def _remember(self, tip: Oid) -> None:
+        path = self._layout.annexd_dir + b"/branch-tip"
+        try:
+            write_atomically(path, tip.hex().encode() + b"\n")
+        except FileNotFoundError:
+            os.makedirs(self._layout.annexd_dir, exist_ok=True)
+            write_atomically(path, tip.hex().encode() + b"\n")
+
+    def _index_tip(self) -> Oid | None:
+        """The commit that git-annex's index was last brought up to; that file is no lock despite its name."""
+        return _read_oid(self._layout.lock(b"index.lck"))
+
+    def _drop_index(self) -> None:
+        """Let git-annex make its index anew: updating it costs more, and a stale one would bring old lines back."""
+        for path in (self._layout.branch_index, self._layout.lock(b"index.lck"), self._layout.lock(b"index.lock")):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _read_oid(path: bytes) -> Oid | None:
+    try:
+        text = read_file(path, limit=4096).split(b"\n", 1)[0]
+        raw = bytes.fromhex(text.decode("ascii"))
+    except (OSError, ValueError, AnnexError):
+        return None
+    return Oid(raw) if len(raw) == len(EMPTY_TREE) else None
