@@ -13,6 +13,7 @@ from typing import NamedTuple
 from annexd.annex.config import AnnexConfig
 from annexd.annex.layout import RepoLayout
 from annexd.annex.objects import ObjectStore
+from annexd.annex.work_entries import EXECUTABLE_MODE, FILE_MODE, LINK_MODE
 from annexd.backends.registry import Backend, hash_file, key_for_digest, worm_key
 from annexd.errors import ContentChanged, ContentError
 from annexd.formats.key import Key
@@ -20,9 +21,6 @@ from annexd.formats.paths import display
 from annexd.formats.pointer import link_target, pointer_for
 from annexd.system import files
 
-FILE_MODE = 0o100644
-EXECUTABLE_MODE = 0o100755
-LINK_MODE = 0o120000
 SMALL = files.SMALL
 """Bytes up to which a file is read, hashed and written in one step."""
 
@@ -62,7 +60,7 @@ class Ingested(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Empty files must not be annexed unlocked: git gets in trouble with them. Source: git-annex, empty unlocked files."""
+        """Empty files must not be annexed unlocked: git gets in trouble with them."""
         return self.size == 0
 
 
@@ -298,7 +296,7 @@ class _CannotLink(Exception):
 
 
 class _NoHash:
-    def update(self, data: bytes | memoryview, /) -> object:
+    def update(self, _data: bytes | memoryview, /) -> object:
         """Backends that do not hash need no bytes."""
         return None
 

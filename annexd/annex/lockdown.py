@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
 from contextlib import suppress
 
 from annexd.errors import ConfigError
@@ -14,14 +13,12 @@ WRITE_BITS = 0o222
 GROUP_NAMES = frozenset(("group", "true", "yes", "on", "1"))
 ALL_NAMES = frozenset(("all", "world", "everybody", "2"))
 
-_FileOperation = Callable[[bytes], None]
-
 
 class Lockdown:
     """Freezes and thaws content: no write bits on the file, nor on the directory of its own that it lies in.
 
     `shared_repository` is core.sharedRepository, the commands are annex.freezecontent-command and
-    annex.thawcontent-command. Where `crippled`, permissions mean nothing and are left alone. Frozen; any thread may use it.
+    annex.thawcontent-command. Where `crippled`, permissions mean nothing and are left alone. Any thread may use it.
     Source: git-annex, lockdown of content.
     """
 
@@ -83,7 +80,7 @@ class Lockdown:
 def _with_path(command: str, path: bytes) -> bytes:
     """The command line with `%path` replaced by the quoted path. Source: git-annex, annex.freezecontent-command."""
     if "%path" not in command:
-        raise ConfigError(f"{command!r} has no %path", hint="see annex.freezecontent-command and annex.thawcontent-command")
+        raise ConfigError(f"{command!r} has no %path", hint="see annex.freezecontent-command")
     return os.fsencode(command.replace("%path", shlex.quote(os.fsdecode(path))))
 
 

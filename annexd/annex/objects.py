@@ -13,7 +13,7 @@ from typing import Protocol
 from annexd.annex.layout import RepoLayout
 from annexd.annex.lockdown import Lockdown
 from annexd.errors import ContentLocked, ContentMissing, FormatError, NoSpace
-from annexd.formats.key import Key, check_safe
+from annexd.formats.key import MAX_FILE_NAME, Key, check_safe
 from annexd.formats.units import format_size
 from annexd.system import files, processes
 from annexd.system.lock_pool import LOCKS, Hold, OnRelease
@@ -60,10 +60,7 @@ class ObjectStore:
 
     def locate(self, key: Key) -> bytes | None:
         """Where the content of `key` is; None when it is not here. Raises UnsafeKey."""
-        for path in self.layout.object_candidates(check_safe(key)):
-            if _is_file(path):
-                return path
-        return None
+        return _first_file(self._places(key))
 
     def is_present(self, key: Key) -> bool:
         """Whether the content of `key` is here. Raises UnsafeKey."""
@@ -78,7 +75,7 @@ class ObjectStore:
             return None
 
     def all_keys(self) -> Iterator[Key]:
-        """Every key whose content is here, in no order. Walks the whole store; names that are no keys are passed over."""
+        """Every key whose content is here, in no order. Walks the whole store, passing over names that are no keys."""
         seen: set[Key] = set()
         for directory in _leaf_directories(self.layout.objects_dir):
             name = os.path.basename(directory)
@@ -108,7 +105,7 @@ class ObjectStore:
             return os.open(path, flags, mode), path
 
     def open_temp(self, key: Key) -> tuple[int, bytes]:
-        """The place of a partial download of `key`, open for reading and writing, with what an earlier try left there."""
+        """The place of a partial download of `key`, open for reading and writing; it may hold what came earlier."""
         path = self.layout.tmp_object(check_safe(key))
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
@@ -118,8 +115,9 @@ class ObjectStore:
             return os.open(path, flags, 0o666), path
 
     def put_bytes(self, data: bytes, key: Key, mode: int = 0o444) -> bytes:
-        """Store small content that matches `key`; its path. Does nothing when it is here already. OSError, UnsafeKey."""
-        present = self.locate(key)
+        """Store small content that matches `key`, unless it is here already; its path. OSError, UnsafeKey."""
+        places = self._places(key)
+        present = _first_file(places)
         if present is not None:
             return present
         fd, temp = self.create_temp(mode & ~0o222)
@@ -128,7 +126,7 @@ class ObjectStore:
                 files.write_all(fd, data)
             finally:
                 os.close(fd)
-            return self._into_place(key, lambda path: os.rename(temp, path))
+            return self._into_place(places[0], lambda path: os.rename(temp, path))
         except BaseException:
             _remove_quietly(temp)
             raise
@@ -138,33 +136,35 @@ class ObjectStore:
 
         `temp` is gone afterwards, also when the content was here already. OSError, UnsafeKey.
         """
-        present = self.locate(key)
+        places = self._places(key)
+        present = _first_file(places)
         if present is not None:
             os.unlink(temp)
             return present
         self.lockdown.freeze_file(temp)
-        return self._into_place(key, lambda path: os.rename(temp, path))
+        return self._into_place(places[0], lambda path: os.rename(temp, path))
 
     def link_in(self, source: bytes, key: Key, *, frozen: bool = True) -> bytes:
         """Make the regular file `source`, whose content was verified, an object by a hard link; the object's path.
 
         With `frozen` off the write bits stay, as annex.thin has it. OSError with EXDEV or EMLINK where links cannot be.
         """
-        present = self.locate(key)
+        places = self._places(key)
+        present = _first_file(places)
         if present is not None:
             return present
         if frozen:
             self.lockdown.freeze_file(source)
-        return self._into_place(key, lambda path: _link(source, path))
+        return self._into_place(places[0], lambda path: _link(source, path))
 
     # taking out
 
     def remove(self, key: Key) -> None:
-        """Remove the content, its directory and the hash directories that get empty. Nothing happens when it is not here.
+        """Remove the content, its directory and the hash directories that get empty, if it is here.
 
         The caller holds `lock_for_drop` and has made sure of other copies. OSError.
         """
-        for path in self.layout.object_candidates(check_safe(key)):
+        for path in self._places(key):
             directory = os.path.dirname(path)
             if not os.path.isdir(directory):
                 continue
@@ -196,7 +196,7 @@ class ObjectStore:
     def lock_for_drop(self, key: Key) -> Iterator[bytes]:
         """Keep everybody else from relying on the content or removing it; the object's path. Never waits.
 
-        Raises ContentMissing, and ContentLocked while somebody else uses it. Source: git-annex, content locks by version.
+        Raises ContentMissing, and ContentLocked while somebody else uses it. Source: git-annex, content locks.
         """
         path, hold = self._lock(key, exclusive=True)
         try:
@@ -232,9 +232,16 @@ class ObjectStore:
 
     # helpers
 
-    def _into_place(self, key: Key, act: Callable[[bytes], None]) -> bytes:
+    def _places(self, key: Key) -> tuple[bytes, ...]:
+        """Where the content of `key` may be; new content goes to the first place. Raises UnsafeKey."""
+        places = self.layout.object_candidates(key)
+        first = places[0]
+        if len(first) - first.rfind(b"/") > MAX_FILE_NAME or b"\0" in first:
+            check_safe(key)     # says what is wrong
+        return places
+
+    def _into_place(self, path: bytes, act: Callable[[bytes], None]) -> bytes:
         """Call `act` with the object's path while its directory exists and is writable; the path."""
-        path = self.layout.object_path(key)
         directory = path[: path.rindex(b"/")]
         for attempt in range(TRIES):
             try:
@@ -262,8 +269,9 @@ class ObjectStore:
         path = self.locate(key)
         if path is None:
             raise ContentMissing(f"the content of {key} is not here")
-        by_file = read_version(self.layout) >= FIRST_VERSION_WITH_LOCK_FILES
-        hold = self._try_lock_file(path, exclusive=exclusive) if by_file else self._try_object(path, exclusive=exclusive)
+        has_lock_files = read_version(self.layout) >= FIRST_VERSION_WITH_LOCK_FILES
+        attempt = self._try_lock_file if has_lock_files else self._try_object
+        hold = attempt(path, exclusive=exclusive)
         if hold is None:
             raise ContentLocked(f"the content of {key} is locked")
         if not _is_file(path):      # it went while we were getting the lock
@@ -337,6 +345,10 @@ def _make_parents(directory: bytes) -> None:
         return
     except FileNotFoundError:
         os.makedirs(directory, exist_ok=True)
+
+
+def _first_file(places: tuple[bytes, ...]) -> bytes | None:
+    return next(filter(_is_file, places), None)
 
 
 def _is_file(path: bytes) -> bool:

@@ -1,0 +1,54 @@
+"""Renames that never destroy what they did not expect to find.
+
+Plain rename(2) overwrites whatever has come to lie at the new name in the meantime. These do not.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from functools import cache
+
+_AT_FDCWD = -100
+_NOREPLACE = 1      # renameat2(2)
+_EXCHANGE = 2
+_UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
+
+
+def rename_new(source: bytes, target: bytes) -> None:
+    """Rename unless `target` exists. Raises FileExistsError, other OSError; then `source` is where it was."""
+    code = _renameat2()(source, target, _NOREPLACE)
+    if code in _UNSUPPORTED:
+        os.link(source, target, follow_symlinks=False)
+        os.unlink(source)
+    elif code:
+        raise OSError(code, os.strerror(code), source, None, target)
+
+
+def exchange(one: bytes, other: bytes) -> bool:
+    """Let two files swap names in one step; False where the file system cannot. OSError."""
+    code = _renameat2()(one, other, _EXCHANGE)
+    if code in _UNSUPPORTED:
+        return False
+    if code:
+        raise OSError(code, os.strerror(code), one, None, other)
+    return True
+
+
+@cache
+def _renameat2() -> Callable[[bytes, bytes, int], int]:
+    """renameat2(2) as a function that returns an errno, 0 for success."""
+    import ctypes
+
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return lambda _source, _target, _flags: errno.ENOSYS
+    function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    get_errno = ctypes.get_errno
+
+    def call(source: bytes, target: bytes, flags: int) -> int:
+        return get_errno() if function(_AT_FDCWD, source, _AT_FDCWD, target, flags) else 0
+
+    return call
