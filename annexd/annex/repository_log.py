@@ -35,24 +35,24 @@ STORABLE_CONFIG = (
 
 def describe(annex: AnnexState, uuid: UUID, text: bytes) -> None:
     """Set the description of a repository."""
-    annex.branch.change(UUID_LOG, lambda data: uuid_based.set_value(data, uuid, text, _now()))
+    annex.branch.change(UUID_LOG, lambda data: uuid_based.set_value(data, uuid, text, _now()), about=uuid)
 
 
 def set_trust(annex: AnnexState, uuid: UUID, level: TrustLevel) -> None:
     """Set how far a repository is trusted; a dead one also leaves its groups."""
-    annex.branch.change(TRUST_LOG, lambda data: trust.set_trust(data, uuid, level, _now()))
+    annex.branch.change(TRUST_LOG, lambda data: trust.set_trust(data, uuid, level, _now()), about=uuid)
     if level is TrustLevel.DEAD:
         set_groups(annex, uuid, ())
 
 
 def set_groups(annex: AnnexState, uuid: UUID, groups: Iterable[bytes]) -> None:
     """Set the groups that a repository is in."""
-    annex.branch.change(GROUP_LOG, lambda data: group.set_groups(data, uuid, groups, _now()))
+    annex.branch.change(GROUP_LOG, lambda data: group.set_groups(data, uuid, groups, _now()), about=uuid)
 
 
 def set_expression(annex: AnnexState, log: bytes, uuid: UUID, expression: bytes) -> None:
     """Set the expression in WANTED_LOG or REQUIRED_LOG; an empty one means that none is set."""
-    annex.branch.change(log, lambda data: uuid_based.set_value(data, uuid, expression, _now()))
+    annex.branch.change(log, lambda data: uuid_based.set_value(data, uuid, expression, _now()), about=uuid)
 
 
 def set_copies(annex: AnnexState, log: bytes, copies: int) -> None:

@@ -51,11 +51,13 @@ def change_trust(call: Invocation, options: Namespace, level: TrustLevel) -> int
     return status
 
 
-def expression_command(call: Invocation, options: Namespace, log: bytes, current: Callable[[UUID], bytes | None]) -> int:
+def expression_command(
+    call: Invocation, options: Namespace, log: bytes, current: Callable[[UUID], bytes | None]
+) -> int:
     """Show or set one of the expressions that a repository has."""
     from annexd.annex.repository_log import set_expression
-    from annexd.formats.expression_check import check_expression
     from annexd.formats.paths import from_text
+    from annexd.formats.preferred_content import parse
 
     if len(options.words) not in (1, 2):
         raise UserError("Specify a repository.")
@@ -67,7 +69,7 @@ def expression_command(call: Invocation, options: Namespace, log: bytes, current
     expression = from_text(options.words[1])
 
     def change(annex: AnnexState) -> None:
-        check_expression(expression)
+        parse(expression)
         set_expression(annex, log, uuid, expression)
 
     return change_one(call, options.words[0], change)

@@ -39,6 +39,15 @@ class Invocation:
             self._annex = AnnexState.open(os.getcwdb(), auto_init=auto_init or AutoInit.YES, environ=os.environb)
         return self._annex
 
+    def fresh_annex(self, *, needs_locations: bool = True) -> AnnexState:
+        """The annex, with what arrived from other repositories merged into its git-annex branch."""
+        annex = self.annex()
+        if needs_locations:
+            update = annex.branch.merge_siblings()
+            for refused in update.refused:
+                self.reporter.error(f"{os.fsdecode(refused.ref)} was not merged: {refused.reason}")
+        return annex
+
     @contextmanager
     def acting(
         self,

@@ -78,7 +78,7 @@ def _split(words: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _enter_directory(before: list[str]) -> list[str]:
-    """The options without `-C DIR`, which is obeyed. Only in front of a command: behind it -C may mean something else."""
+    """The options without `-C DIR`, which is obeyed. (Behind a command -C may mean something else.)"""
     rest: list[str] = []
     words = iter(before)
     for word in words:

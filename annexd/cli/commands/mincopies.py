@@ -19,4 +19,4 @@ def run(call: Invocation, options: Namespace) -> int:
     from annexd.cli.changing import copies_command
 
     current = call.annex().settings.mincopies()
-    return copies_command(call, options, MINCOPIES_LOG, current, unset="global mincopies is not set\\n")
+    return copies_command(call, options, MINCOPIES_LOG, current, "global mincopies is not set\n")

@@ -19,4 +19,4 @@ def run(call: Invocation, options: Namespace) -> int:
     from annexd.cli.changing import copies_command
 
     current = call.annex().settings.numcopies()
-    return copies_command(call, options, NUMCOPIES_LOG, current, unset="global numcopies is not set\\n(default is 1)\\n")
+    return copies_command(call, options, NUMCOPIES_LOG, current, "global numcopies is not set\n(default is 1)\n")

@@ -67,6 +67,12 @@ class Reporter(Protocol):
     def error(self, text: str) -> None:
         """Trouble that belongs to no action; not counted as a failure by itself."""
 
+    def blank(self) -> None:
+        """The answer to a line of batch input for which there was nothing to do."""
+
+    def write_error(self, text: str) -> None:
+        """Text for standard error as it is."""
+
     def failed(self) -> None:
         """Count a failure that no action stands for."""
 

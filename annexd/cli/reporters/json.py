@@ -59,6 +59,12 @@ class JsonReporter:
         """Write to standard error."""
         self.write_error(f"{self.program}: {text}\n")
 
+    def blank(self) -> None:
+        """An empty line, at once: the other side waits for it."""
+        with self._lock:
+            sys.stdout.buffer.write(b"\n")
+            sys.stdout.buffer.flush()
+
     def failed(self) -> None:
         """Count a failure."""
         with self._lock:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 from annexd.cli.reporters.contract import Action, Json
 from annexd.cli.reporters.quoting import Quoting, quote
@@ -55,6 +55,12 @@ class TextReporter:
     def error(self, text: str) -> None:
         """Write to standard error, behind what standard output got before."""
         self.write_error(f"{self.program}: {text}\n")
+
+    def blank(self) -> None:
+        """An empty line, at once: the other side waits for it."""
+        with self._lock:
+            sys.stdout.buffer.write(b"\n")
+            sys.stdout.buffer.flush()
 
     def failed(self) -> None:
         """Count a failure."""
@@ -189,10 +195,6 @@ class _QuietAction:
         self._reporter.failed()
 
 
-def _put(stream: io.TextIOBase | object, text: str) -> None:
+def _put(stream: TextIO, text: str) -> None:
     """Write `text`, in which undecodable bytes of file names were kept, whatever the locale can print."""
-    buffer = getattr(stream, "buffer", None)
-    if buffer is None:
-        stream.write(text)      # type: ignore[attr-defined]  # a stream put there by a test
-    else:
-        buffer.write(text.encode("utf-8", "surrogateescape"))
+    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
