@@ -128,7 +128,7 @@ class AnnexBranch:
         Raises LockTimeout, OSError.
         """
         with self._journal.locked() as witness:
-            if self._is_private(about):
+            if about is not None and self.is_private(about):
                 data = fn(self._journal.read_private(path))
                 if data is not None:
                     self._journal.write_private(witness, path, data)
@@ -145,9 +145,12 @@ class AnnexBranch:
     def change_many(self, changes: Mapping[bytes, Change], message: bytes | None = None) -> BranchUpdate:
         """Change many files in one commit, which takes in the journal as well. The default message is configured.
 
-        The functions may be called again when the branch moved meanwhile.
+        The functions may be called again when the branch moved meanwhile. With annex.alwayscommit=false the changes
+        go to the journal.
         Raises LockTimeout, RefMoved, OSError, GitError; then nothing changed.
         """
+        if not self._config.always_commit:
+            return self._journal_many(changes)
         changed: list[bytes] = []
 
         def edit(base: Base) -> Root:
@@ -220,6 +223,15 @@ class AnnexBranch:
         root = self._current_root()
         return (*(self._trees.file(root, path) for path in SETTINGS_LOGS), *journalled)
 
+    def _journal_many(self, changes: Mapping[bytes, Change]) -> BranchUpdate:
+        changed = tuple(path for path, fn in changes.items() if self.change(path, fn))
+        tip = self.tip()
+        return BranchUpdate(tip, tip, changed)
+
+    def is_private(self, uuid: UUID) -> bool:
+        """Whether nothing about this repository goes into the branch."""
+        return uuid in self._config.private_uuids
+
     def _merge(self, witness: JournalLocked, notes: MergedRefs) -> BranchUpdate:
         for _ in range(10):
             tip = self.tip()
@@ -254,9 +266,6 @@ class AnnexBranch:
         if tip != self._root[0] or tip is None:
             self._root = (tip, self._trees.root(tip))
         return self._root[1]
-
-    def _is_private(self, about: UUID | None) -> bool:
-        return about is not None and about in self._config.private_uuids
 
     def _updated(self, update: BranchUpdate) -> BranchUpdate:
         if update.moved:

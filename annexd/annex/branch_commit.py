@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from annexd.annex.branch_trees import BranchTrees, Root
 from annexd.annex.config import AnnexConfig
+from annexd.annex.describe import host_name, user_name
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
-from annexd.errors import AnnexError, GitError, ProcessError, RefMoved
+from annexd.errors import AnnexError, BusyError, ConfigError, GitError, ProcessError, RefMoved
 from annexd.formats.logs import transitions
 from annexd.formats.union_merge import union_merge
-from annexd.git.commit import Identity, build_commit, identity_of
+from annexd.git.commit import Identity, build_commit, read_identity
 from annexd.git.history import is_ancestor
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import COMMIT, EMPTY_TREE, Oid
@@ -65,7 +66,7 @@ class BranchWriter:
         self._objects = objects
         self._refs = refs
         self._journal = journal
-        self._identity: tuple[Identity, Identity] | None = None
+        self._identity: Identity | None = None
 
     def commit(
         self,
@@ -88,8 +89,8 @@ class BranchWriter:
             if tree != base.root or parents or base.tip is None:
                 new = self._write_commit(tree, base.tip, parents, message)
                 try:
-                    self._refs.update(BRANCH, new, base.tip, b"update")
-                except RefMoved:
+                    self._refs.update(BRANCH, new, base.tip)
+                except BusyError:  # moved by others, or locked by them for longer than git waits
                     continue
             self._settle(witness, staged, new)
             return base.tip, new
@@ -98,7 +99,7 @@ class BranchWriter:
     def create(self, witness: JournalLocked) -> None:
         """Start the branch with an empty commit. Raises RefMoved when somebody else just did."""
         new = self._write_commit(None, None, (), b"branch created")
-        self._refs.update(BRANCH, new, None, b"branch created")
+        self._refs.update(BRANCH, new, None)
         self._settle(witness, (), new)
 
     def can_fast_forward(self, new: Oid) -> bool:
@@ -109,7 +110,7 @@ class BranchWriter:
 
     def fast_forward(self, witness: JournalLocked, old: Oid | None, new: Oid) -> None:
         """Move the branch to a descendant. Raises RefMoved."""
-        self._refs.update(BRANCH, new, old, b"fast-forward")
+        self._refs.update(BRANCH, new, old)
         self._settle(witness, (), new)
 
     def _base(self, staged: dict[bytes, bytes]) -> Base:
@@ -157,8 +158,8 @@ class BranchWriter:
         if self._config.allow_sign:
             self._objects.flush()
             return self._commit_by_git(tree, all_parents, text)
-        author, committer = self._identities()
-        data = build_commit(tree, all_parents, author, committer, text + b"\n")
+        author, committer = self._who().signatures()
+        data = build_commit(tree, all_parents, author, committer, text)
         new = self._objects.add(COMMIT, data)
         self._objects.flush()
         return new
@@ -168,9 +169,13 @@ class BranchWriter:
         out = self._repo.run(b"commit-tree", *args, tree.hex().encode(), stdin=message + b"\n")
         return Oid(bytes.fromhex(out.decode("ascii").strip()))
 
-    def _identities(self) -> tuple[Identity, Identity]:
+    def _who(self) -> Identity:
         if self._identity is None:
-            self._identity = identity_of(self._repo)
+            try:
+                self._identity = read_identity(self._repo)
+            except ConfigError:  # nobody should have to introduce themselves to note where content is
+                somebody = b"%b <%b@%b>" % (user_name(), user_name(), host_name())
+                self._identity = Identity(somebody, somebody)
         return self._identity
 
     def _message(self) -> bytes:

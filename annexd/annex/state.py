@@ -9,14 +9,17 @@ from functools import cached_property
 from annexd.annex import auto_init
 from annexd.annex.branch import AnnexBranch
 from annexd.annex.config import AnnexConfig
-from annexd.annex.differences import check_config
+from annexd.annex.index_access import IndexAccess
 from annexd.annex.journal import Journal
 from annexd.annex.layout import RepoLayout
 from annexd.annex.location_log import LocationLog
 from annexd.annex.objects import ObjectStore
 from annexd.annex.settings import Settings
-from annexd.errors import ConfigError, NotAnAnnex
+from annexd.annex.version import check_usable
+from annexd.errors import NotAnAnnex
+from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
+from annexd.git.commit import Identity, read_identity
 from annexd.git.config import GitConfig
 from annexd.git.object_store import GitObjects
 from annexd.git.refs import Refs
@@ -93,7 +96,7 @@ class AnnexState:
         """
         version = self.branch.settings_version()
         if self._settings is None or self._settings.version != version:
-            self._settings = Settings.load(self.branch, version)
+            self._settings = Settings.load(self.branch, version, _trust_here(self._git_config))
             self._config = None
         return self._settings
 
@@ -106,6 +109,16 @@ class AnnexState:
     def refs(self) -> Refs:
         """git's refs."""
         return Refs(self.repo)
+
+    @cached_property
+    def index(self) -> IndexAccess:
+        """git's index of the work tree."""
+        return IndexAccess(self.repo, self.layout.annexd_dir)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who commits here, as git's settings and environment say."""
+        return read_identity(self.repo)
 
     @cached_property
     def branch(self) -> AnnexBranch:
@@ -143,7 +156,7 @@ class AnnexState:
     def close(self) -> None:
         """End helper processes. The state can be used again afterwards, and starts them anew."""
         parts = self.__dict__
-        for name in ("locations", "branch"):
+        for name in ("locations", "branch", "index", "identity"):
             parts.pop(name, None)
         for name in ("objects", "refs"):
             part = parts.pop(name, None)
@@ -168,22 +181,17 @@ def layout_of(repo: GitRepository, config: AnnexConfig) -> RepoLayout:
     )
 
 
-def check_usable(config: AnnexConfig) -> None:
-    """Raise for settings that we cannot honour: annex.pidlock, tunings, versions that we do not know."""
-    if config.pidlock:
-        raise ConfigError(
-            "annex.pidlock is true, which is not supported: locks could not be shared with git-annex",
-            hint="unset annex.pidlock if this file system has working fcntl locks",
-        )
-    auto_init.check_version(config)
-    check_config(config)
-
-
 def _check_initialised(repo: GitRepository, config: AnnexConfig, wanted: AutoInit) -> bool:
     """True when there was nothing to do; False when the repository was initialised just now."""
     if config.uuid is not None and config.version is not None:
         return True
     if wanted is AutoInit.NO:
         raise NotAnAnnex("this git repository is not an annex", hint="run: annexd init")
-    auto_init.initialise_clone(repo, config)
+    auto_init.initialise_clone(repo, layout_of(repo, config), config)
     return False
+
+
+def _trust_here(config: AnnexConfig) -> dict[UUID, TrustLevel]:
+    levels = {level.name.lower(): level for level in TrustLevel}
+    found = ((remote.uuid, levels.get(remote.trust_level or "")) for remote in config.remotes)
+    return {uuid: level for uuid, level in found if uuid is not None and level is not None}

@@ -1,0 +1,47 @@
+"""Making a git repository an annex on request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from annexd.annex.config import DEFAULT_VERSION, SUPPORTED_VERSIONS, AnnexConfig
+from annexd.annex.init_steps import InitRequest, set_up
+from annexd.annex.state import AnnexState, AutoInit, layout_of
+from annexd.formats.uuid import UUID, new_uuid
+from annexd.git.config import GitConfig, set_config
+from annexd.git.repository import GitRepository
+from annexd.system.clock import Clock
+
+
+def initialize(
+    path: bytes,
+    description: bytes | None = None,
+    *,
+    version: int | None = None,
+    uuid: UUID | None = None,
+    clock: Clock | None = None,
+    environ: Mapping[bytes, bytes] | None = None,
+) -> AnnexState:
+    """Make the git repository at `path` an annex; one that is an annex already is completed, and described if asked.
+
+    A new one gets `version` (default: the newest; git-annex, too, takes unknown ones for the newest). `uuid` is for
+    a repository that is to go on as one that was lost; it replaces what is there.
+    Raises RepositoryError, DifferencesRefused, ConfigError, OSError, GitError.
+    """
+    repo = GitRepository.discover(path, environ)
+    config = AnnexConfig.load(GitConfig.load(repo))
+    wanted = version if version in SUPPORTED_VERSIONS else None
+    if (uuid is not None and config.uuid not in (None, uuid)) or (wanted and config.version not in (None, wanted)):
+        config = _changed(repo, uuid, wanted)
+    request = InitRequest(uuid or new_uuid(), wanted or DEFAULT_VERSION, description)
+    set_up(repo, layout_of(repo, config), config, request, clock)
+    return AnnexState.open(os.path.abspath(path), auto_init=AutoInit.NO, environ=environ)
+
+
+def _changed(repo: GitRepository, uuid: UUID | None, version: int | None) -> AnnexConfig:
+    if uuid is not None:
+        set_config(repo, "annex.uuid", uuid)
+    if version is not None:
+        set_config(repo, "annex.version", str(version))
+    return AnnexConfig.load(GitConfig.load(repo))

@@ -1,0 +1,211 @@
+"""The steps that make a git repository an annex, in an order that leaves none half made.
+
+Everything that needs the annex to exist already comes after the one write that makes it one: git's config file, replaced
+as a whole. A crash before it leaves a repository that is no annex, one after it an annex that another init completes.
+Source: git-annex, `git annex init`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from annexd.annex import differences, hooks
+from annexd.annex.branch import ORIGIN, AnnexBranch
+from annexd.annex.branch_trees import BranchTrees
+from annexd.annex.config import AnnexConfig
+from annexd.annex.describe import default_description
+from annexd.annex.hooks import Program, installed_program
+from annexd.annex.journal import Journal
+from annexd.annex.layout import RepoLayout
+from annexd.annex.version import FIRST_WITH_FILTER_PROCESS, check_usable
+from annexd.errors import ConfigError, RepositoryError
+from annexd.formats.logs import config as config_log
+from annexd.formats.logs import trust, uuid_based
+from annexd.formats.paths import display
+from annexd.formats.uuid import UUID
+from annexd.git.config import set_config
+from annexd.git.config_edit import add_settings
+from annexd.git.object_store import GitObjects
+from annexd.git.refs import Refs
+from annexd.git.repository import GitRepository
+from annexd.system import probe
+from annexd.system.clock import Clock, SystemClock
+from annexd.system.files import read_file, write_atomically
+
+ATTRIBUTES = b"\n* filter=annex\n"
+_ATTRIBUTE = b"filter=annex"
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequest:
+    """What is wanted: identity and version, which a repository that has them keeps, and a description.
+
+    With `description` None one that was never described gets the default one.
+    """
+
+    uuid: UUID
+    version: int
+    description: bytes | None = None
+
+
+def set_up(
+    repo: GitRepository,
+    layout: RepoLayout,
+    config: AnnexConfig,
+    request: InitRequest,
+    clock: Clock | None = None,
+) -> list[str]:
+    """Make the repository an annex, or complete one; what a person should know about it. Idempotent.
+
+    Raises RepositoryError where .noannex forbids it, DifferencesRefused, ConfigError, OSError, GitError.
+    """
+    check_noannex(repo)
+    check_usable(config)
+    uuid = config.uuid or request.uuid
+    version = config.version or request.version
+    objects, refs = GitObjects(repo), Refs(repo)
+    try:
+        _refuse_tuned(objects, refs)
+        os.makedirs(layout.annex_dir, exist_ok=True)
+        facts = _probe(layout)
+        private = frozenset((*config.private_uuids, uuid)) if config.is_private else config.private_uuids
+        config = replace(config, uuid=uuid, private_uuids=private)
+        branch = AnnexBranch(repo, layout, config, objects, refs, Journal(layout))
+        branch.ensure_exists()
+        branch.merge_siblings()
+        program = installed_program()
+        warnings = [
+            f"{layout_name.decode()} hook exists already and was left alone; annexd wants it to run its own command"
+            for layout_name in hooks.install_hooks(layout, program)
+        ]
+        _refresh_index(repo, layout)
+        add_settings(repo, _settings(config, facts, uuid, version, program, is_bare=repo.is_bare))
+        if not repo.is_bare and config.support_unlocked:
+            _add_attributes(repo, layout)
+        _write_sentinal(layout)
+        warnings += _after_config(repo, config, branch, uuid, request, clock or SystemClock())
+        branch.commit()
+        return warnings
+    finally:
+        objects.close()
+        refs.close()
+
+
+def check_noannex(repo: GitRepository) -> None:
+    """Raise RepositoryError when a file .noannex at the top forbids an annex here."""
+    if repo.work_tree is None:
+        return
+    with suppress(FileNotFoundError, IsADirectoryError):
+        text = read_file(repo.work_tree + b"/.noannex", limit=1 << 16)
+        said = f": {display(text.strip())}" if text.strip() else ""
+        raise RepositoryError(f"the file .noannex prevents initialisation{said}", hint="remove the file to override")
+
+
+def _refuse_tuned(objects: GitObjects, refs: Refs) -> None:
+    """Before anything is made: the branch that this repository would start from must not be a tuned one."""
+    trees = BranchTrees(objects)
+    for ref in (b"refs/heads/git-annex", ORIGIN):
+        tip = refs.read(ref)
+        if tip is not None:
+            differences.check_log(trees.read(trees.root(tip), differences.DIFFERENCE_LOG), display(ref))
+            return
+
+
+def _probe(layout: RepoLayout) -> probe.FileSystem:
+    scratch = layout.annex_dir + b"/misctmp"
+    os.makedirs(scratch, exist_ok=True)
+    try:
+        facts = probe.probe(scratch)
+    finally:
+        with suppress(OSError):
+            os.rmdir(scratch)
+    if not facts.has_record_locks:
+        raise ConfigError(
+            "this file system has no working fcntl locks; git-annex would set annex.pidlock, which is not supported",
+            hint="keep the repository on another file system",
+        )
+    return facts
+
+
+def _settings(
+    config: AnnexConfig, facts: probe.FileSystem, uuid: UUID, version: int, program: Program, *, is_bare: bool
+) -> dict[bytes, bytes]:
+    """The settings that are still missing, in the order in which git-annex writes them."""
+    wanted: dict[bytes, bytes] = {}
+    if config.uuid is None or config.version is None:
+        wanted[b"annex.uuid"] = uuid
+        wanted[b"annex.version"] = b"%d" % version
+    if facts.is_crippled:
+        wanted[b"annex.crippledfilesystem"] = b"true"
+    if not facts.has_symlinks:
+        wanted[b"core.symlinks"] = b"false"
+    if not (facts.has_hard_links and facts.has_fifos):
+        wanted[b"annex.sshcaching"] = b"false"
+    if not is_bare and config.support_unlocked:
+        command = program.filter_command.encode()
+        wanted[b"filter.annex.smudge"] = command + b" smudge -- %f"
+        wanted[b"filter.annex.clean"] = command + b" smudge --clean -- %f"
+        if version >= FIRST_WITH_FILTER_PROCESS:
+            wanted[b"filter.annex.process"] = command + b" filter-process"
+    return wanted
+
+
+def _add_attributes(repo: GitRepository, layout: RepoLayout) -> None:
+    """Source: git-annex, .git/info/attributes."""
+    assert repo.work_tree is not None
+    there = _content(layout.info_attributes)
+    if _ATTRIBUTE in there or _ATTRIBUTE in _content(repo.work_tree + b"/.gitattributes"):
+        return
+    os.makedirs(os.path.dirname(layout.info_attributes), exist_ok=True)
+    write_atomically(layout.info_attributes, there + ATTRIBUTES)
+
+
+def _refresh_index(repo: GitRepository, layout: RepoLayout) -> None:
+    """In a fresh clone all index entries are racy; without this, git would pass each file to the new filter."""
+    if not repo.is_bare and os.path.exists(layout.index):
+        repo.run(b"update-index", b"-q", b"--refresh", check=False)
+
+
+def _write_sentinal(layout: RepoLayout) -> None:
+    """The file by which git-annex sees that a repository was copied, so that inode numbers tell nothing."""
+    path = layout.lock(b"sentinal")
+    if os.path.exists(path):
+        return
+    write_atomically(path, b"")
+    status = os.stat(path)
+    seconds, nanoseconds = divmod(status.st_mtime_ns, 10**9)
+    text = b"%d %d %d %09d" % (status.st_ino, status.st_size, seconds, nanoseconds)
+    write_atomically(layout.lock(b"sentinal.cache"), text)
+
+
+def _after_config(
+    repo: GitRepository, config: AnnexConfig, branch: AnnexBranch, uuid: UUID, request: InitRequest, clock: Clock
+) -> list[str]:
+    warnings = []
+    now = clock.vector_now()
+    descriptions = uuid_based.values(branch.read(b"uuid.log"))
+    if request.description is not None or uuid not in descriptions:
+        text = request.description or default_description(repo.top)
+        branch.change(b"uuid.log", lambda old: uuid_based.set_value(old, uuid, text, now), about=uuid)
+    if _is_shared_clone(repo) and not config.hardlink:
+        set_config(repo, "annex.hardlink", "true")
+        untrusted = trust.TrustLevel.UNTRUSTED
+        branch.change(b"trust.log", lambda old: trust.set_trust(old, uuid, untrusted, now), about=uuid)
+        warnings.append("this repository was cloned with --shared: set annex.hardlink=true and made it untrusted")
+    secure = config_log.parse(branch.read(b"config.log")).get(b"annex.securehashesonly")
+    if secure and "annex.securehashesonly" not in config.set_in_git:
+        set_config(repo, "annex.securehashesonly", secure)
+    return warnings
+
+
+def _is_shared_clone(repo: GitRepository) -> bool:
+    return os.path.exists(repo.objects_dir + b"/info/alternates")
+
+
+def _content(path: bytes) -> bytes:
+    try:
+        return read_file(path)
+    except FileNotFoundError:
+        return b""
