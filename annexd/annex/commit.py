@@ -1,0 +1,186 @@
+"""Changes of files become changes of git's index, and commits on the branch that is checked out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from annexd.annex import head_journal, restage
+from annexd.annex.head_journal import HeadMove
+from annexd.annex.index_access import IndexEdit
+from annexd.annex.state import AnnexState
+from annexd.errors import BusyError, IndexLocked, RepositoryError
+from annexd.formats.paths import check_repo_path
+from annexd.git.commit import build_commit, parse_commit
+from annexd.git.index import IndexEntry
+from annexd.git.object_store import GitObjects
+from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid
+from annexd.git.refs import Head
+from annexd.threads.deadline import Deadline
+
+REFLOG_COMMIT = b"commit: annexd"
+REMOVE = 0
+"""As the mode of an IndexUpdate: the path goes, and all below it."""
+
+_UNFINISHED = {
+    b"MERGE_HEAD": "a merge",
+    b"CHERRY_PICK_HEAD": "a cherry-pick",
+    b"REVERT_HEAD": "a revert",
+    b"rebase-merge": "a rebase",
+    b"rebase-apply": "a rebase",
+}
+
+
+class IndexUpdate(NamedTuple):
+    """What one path becomes in the index: `mode` REMOVE, or a git mode with a blob.
+
+    The blob is given by its `content` or, if it is in the repository already, its `oid`. `stat` is that of the file in
+    the work tree that corresponds to it; without it git looks into the file at its next status.
+    """
+
+    path: bytes
+    mode: int
+    content: bytes | None = None
+    oid: Oid | None = None
+    stat: os.stat_result | None = None
+
+
+class CommitResult(NamedTuple):
+    """A new commit. `young` are paths to `settle` a second later."""
+
+    old: Oid | None
+    new: Oid
+    tree: Oid
+    young: list[bytes]
+
+
+def stage(state: AnnexState, updates: Sequence[IndexUpdate], deadline: Deadline) -> None:
+    """Put the updates into the index, without a commit. Raises IndexLocked, UnsafePath, OSError."""
+    with state.index.editing(deadline) as edit:
+        _apply(state.objects, edit, updates)
+        state.objects.flush()
+        edit.save()
+
+
+def stage_and_commit(
+    state: AnnexState, updates: Sequence[IndexUpdate], message: bytes, deadline: Deadline
+) -> CommitResult | None:
+    """Put the updates into the index, and commit the whole index (what a person staged too) on HEAD.
+
+    None when the tree is HEAD's already; the index is updated all the same. Makes the first commit of an unborn branch.
+    Raises IndexLocked, RefMoved, BusyError (also during somebody's merge or rebase), UnsafePath, OSError; then nothing
+    has changed but for unused objects. Content that the updates stand for must be in the object store before.
+    """
+    refuse_when_unfinished(state)
+    with state.index.editing(deadline) as edit:
+        if unmerged := edit.index.unmerged_paths():
+            raise BusyError(f"{len(unmerged)} files are in conflict in the index", hint="resolve the conflicts")
+        _apply(state.objects, edit, updates)
+        tree = edit.index.write_tree(state.objects)
+        head = state.refs.head()
+        old_tree = tree_of(state.objects, head.oid)
+        if tree == (old_tree or EMPTY_TREE):
+            state.objects.flush()
+            edit.save()
+            return None
+        commit = new_commit(state, tree, [] if head.oid is None else [head.oid], message)
+        state.objects.flush()
+        move = HeadMove(_ref(head), head.oid, commit, old_tree, tree)
+        head_journal.note(state.layout, move)
+        try:
+            state.refs.update(move.ref, commit, head.oid, REFLOG_COMMIT)
+        except BaseException:
+            head_journal.forget(state.layout)
+            raise
+        edit.save()
+        head_journal.forget(state.layout)
+        return CommitResult(head.oid, commit, tree, edit.index.young_paths())
+
+
+def settle(state: AnnexState, deadline: Deadline) -> list[bytes]:
+    """Have git trust the stat of files written in the second of the index's last change; those still too young.
+
+    To be called a second or more after a batch: an index written together with its files makes every `git status` read
+    them again. Files that changed since are marked for git to look into. Raises IndexLocked.
+    """
+    if not state.index.current().young_paths():
+        return []
+    with state.index.editing(deadline) as edit:
+        edit.save()
+        return edit.index.young_paths()
+
+
+def refresh_stat(
+    state: AnnexState, stats: Mapping[bytes, tuple[Oid, os.stat_result]], deadline: Deadline
+) -> list[bytes]:
+    """Tell the index the new stat of files whose content came or went while their blob stayed; the paths refreshed.
+
+    `stats` gives the blob that each file stands for and the stat it got. Entries with other blobs stay. When the
+    index is locked the paths are noted for `git annex restage` and for our own next time, and [] is returned.
+    """
+    if not stats:
+        return []
+    try:
+        with state.index.editing(deadline) as edit:
+            refreshed = apply_stats(edit, stats)
+            if refreshed:
+                edit.save()
+            return refreshed
+    except IndexLocked:
+        restage.note(state.layout, {path: status for path, (_, status) in stats.items()})
+        return []
+
+
+def apply_stats(edit: IndexEdit, stats: Mapping[bytes, tuple[Oid, os.stat_result]]) -> list[bytes]:
+    """Set the stat of entries that still have the blob given."""
+    done = []
+    for path, (oid, status) in stats.items():
+        entry = edit.index.get(path)
+        if entry is not None and entry.oid == oid:
+            fresh = IndexEntry.from_stat(path, entry.mode, oid, status)
+            edit.index.set(fresh._replace(flags=entry.flags, ext_flags=entry.ext_flags))
+            done.append(path)
+    return done
+
+
+def refuse_when_unfinished(state: AnnexState) -> None:
+    """Raise BusyError while a person is in the middle of a merge, rebase, cherry-pick or revert."""
+    for name, what in _UNFINISHED.items():
+        if os.path.lexists(state.repo.git_dir + b"/" + name):
+            raise BusyError(f"{what} is under way in this repository", hint="finish or abort it")
+
+
+def new_commit(state: AnnexState, tree: Oid, parents: Sequence[Oid], message: bytes) -> Oid:
+    """A commit made now by the user of this repository; to be flushed with the other new objects."""
+    author, committer = state.identity.signatures()
+    return state.objects.add(COMMIT, build_commit(tree, parents, author, committer, message))
+
+
+def tree_of(objects: GitObjects, commit: Oid | None) -> Oid | None:
+    """The tree of a commit; None for none. Raises RepositoryError when it cannot be read."""
+    if commit is None:
+        return None
+    found = objects.read(commit)
+    if found is None or found.kind != COMMIT:
+        raise RepositoryError(f"commit {commit.hex()} is missing", hint="run git fsck")
+    return parse_commit(found.data).tree
+
+
+def _ref(head: Head) -> bytes:
+    return b"HEAD" if head.ref is None else head.ref
+
+
+def _apply(objects: GitObjects, edit: IndexEdit, updates: Iterable[IndexUpdate]) -> None:
+    index = edit.index
+    for path, mode, content, oid, status in updates:
+        check_repo_path(path)
+        if mode == REMOVE:
+            index.remove(path)
+            index.remove_tree(path)
+            continue
+        if content is not None:
+            oid = objects.add(BLOB, content)
+        if oid is None:
+            raise ValueError(f"no blob for {path!r}")
+        index.set(IndexEntry(path, mode, oid) if status is None else IndexEntry.from_stat(path, mode, oid, status))

@@ -1,0 +1,109 @@
+"""git's main index as an annex uses it: read when it changed, changed under git's own lock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from annexd.errors import UnsupportedIndex
+from annexd.git.index import FileStamp, GitIndex, IndexCache, IndexEntry, stat_matches
+from annexd.git.index_lock import IndexLock
+from annexd.git.repository import GitRepository
+from annexd.threads.deadline import Deadline
+
+TICK_NS = 20_000_000
+"""Longest step of the clock that file systems stamp files with, and then some."""
+
+_SECOND = 1_000_000_000
+
+
+class IndexAccess:
+    """The index of one work tree. Owned by one thread; keeps the parsed index for as long as the file is the same.
+
+    Formats that only git reads are turned into one that we read, by git, in a copy.
+    """
+
+    def __init__(self, repo: GitRepository, scratch_dir: bytes) -> None:
+        self._repo = repo
+        self._scratch = scratch_dir
+        self._cache = IndexCache(repo.index_path)
+        self._converted: GitIndex | None = None
+
+    def current(self) -> GitIndex:
+        """The index as it is on disk now; not to be changed. Raises FormatError, OSError, GitError."""
+        try:
+            return self._cache.current()
+        except UnsupportedIndex:
+            return self._convert()
+
+    @contextmanager
+    def editing(self, deadline: Deadline) -> Iterator[IndexEdit]:
+        """Change the index under git's lock; nothing reaches the file without `IndexEdit.save`.
+
+        Raises IndexLocked when somebody else has the lock until the deadline.
+        """
+        with IndexLock.acquire(self._repo, deadline) as lock:
+            edit = IndexEdit(self._repo, self.current(), lock)
+            try:
+                yield edit
+            finally:
+                if not edit.saved:
+                    self.forget()
+
+    def forget(self) -> None:
+        """Read the file again next time."""
+        self._cache.forget()
+        self._converted = None
+
+    def _convert(self) -> GitIndex:
+        """Let git write a copy in a format that we read, and read that."""
+        stamp = FileStamp.of(os.stat(self._repo.index_path))
+        if self._converted is not None and self._converted.stamp == stamp:
+            return self._converted
+        os.makedirs(self._scratch, exist_ok=True)
+        copy = b"%b/index-%d" % (self._scratch, os.getpid())
+        try:
+            shutil.copyfile(self._repo.index_path, copy)
+            self._repo.with_index(copy).run(
+                b"-c", b"index.version=2", b"-c", b"core.splitIndex=false", b"-c", b"index.sparse=false",
+                b"update-index", b"--index-version", b"2", b"--no-split-index", b"--force-write-index",
+            )  # fmt: skip
+            index = GitIndex.read(copy)
+        finally:
+            for name in (copy, copy + b".lock"):
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
+        index.stamp = stamp
+        self._converted = index
+        return index
+
+
+class IndexEdit:
+    """The index while we hold its lock."""
+
+    def __init__(self, repo: GitRepository, index: GitIndex, lock: IndexLock) -> None:
+        self.index = index
+        self.saved = False
+        self._repo = repo
+        self._lock = lock
+
+    def save(self) -> None:
+        """Make the changes the index that everybody sees. Objects it names must be in the repository. OSError."""
+        if self._repo.work_tree is not None:
+            self.index.smudge_racy(self._repo.work_tree)
+        self.index.written(self._lock.commit(self.index.serialise()))
+        self.saved = True
+
+
+def is_certain(index: GitIndex, entry: IndexEntry, status: os.stat_result) -> bool:
+    """Whether a file with this status is sure to hold what the entry says, without reading it.
+
+    Where the entry knows nanoseconds they are enough; else git's rule of whole seconds counts.
+    """
+    if index.stamp is None or not stat_matches(entry, status):
+        return False
+    if entry.mtime_ns % _SECOND == 0:
+        return not index.is_racy(entry)
+    return entry.mtime_ns + TICK_NS < index.stamp.mtime_ns
