@@ -1,0 +1,193 @@
+"""Transfers that failed: noted on disk as git-annex does, and tried again after a while that grows."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from annexd.annex.layout import RepoLayout
+from annexd.errors import UnsafePath
+from annexd.formats.transfer_info import Direction, Transfer, TransferInfo, parse_info_path
+from annexd.formats.uuid import UUID
+from annexd.formats.vector_clock import VectorClock
+from annexd.system import files
+from annexd.transfer.job import Identity, Job, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds before the first retry and the longest wait; each failure in a row doubles the wait."""
+
+    first: float = 1.0
+    longest: float = 60.0
+
+    def delay(self, attempts: int, jitter: float) -> float:
+        """Seconds to wait after so many failures; `jitter` in [0, 1) spreads retries that failed together."""
+        return min(self.first * 2.0 ** min(attempts - 1, 30), self.longest) * (0.75 + jitter / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A transfer that failed `attempts` times in a row; `due` is when it is tried again, in monotonic seconds."""
+
+    job: Job
+    remote: UUID
+    attempts: int
+    due: float
+    reason: str
+
+
+class FailedTransfers:
+    """All transfers that failed and were not done since.
+
+    Any thread may call any method; files are written in the caller's. A job that `take_due` handed out is remembered
+    until it is `satisfied` or fails again, so that its wait grows.
+    """
+
+    def __init__(
+        self,
+        layout: RepoLayout,
+        *,
+        backoff: Backoff | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._layout = layout
+        self._backoff = backoff or Backoff()
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._lock = threading.Lock()       # a leaf: guards the fields below
+        self._failures: dict[Identity, Failure] = {}
+        self._due: list[tuple[float, int, Identity]] = []
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+    def record(self, job: Job, remote: UUID, reason: str) -> Failure:
+        """The job failed at that remote: note it, and plan the next try. OSError when the note cannot be written."""
+        failure, is_known = self._fail(job, remote, reason)
+        if not is_known:
+            self._write_note(failure)
+        return failure
+
+    def postpone(self, job: Job, remote: UUID, reason: str) -> Failure:
+        """Plan another try as `record` does, for what did not really fail: nothing is noted on disk."""
+        return self._fail(job, remote, reason)[0]
+
+    def satisfied(self, jobs: Iterable[Job]) -> None:
+        """These jobs are done, or not wanted any more."""
+        with self._lock:
+            if not self._failures:
+                return
+            gone = [f for job in jobs if (f := self._failures.pop(job.identity, None)) is not None]
+        for failure in gone:
+            self._remove_note(failure)
+
+    def take_due(self) -> list[Job]:
+        """The jobs to try again now."""
+        now = self._monotonic()
+        jobs = []
+        with self._lock:
+            while self._due and self._due[0][0] <= now:
+                due, _, identity = heapq.heappop(self._due)
+                failure = self._failures.get(identity)
+                if failure is not None and failure.due == due:      # else it was planned anew meanwhile
+                    jobs.append(failure.job)
+        return jobs
+
+    def next_due(self) -> float | None:
+        """Seconds until `take_due` has something; None when nothing is planned."""
+        with self._lock:
+            return max(0.0, self._due[0][0] - self._monotonic()) if self._due else None
+
+    def hurry(self, remote: UUID) -> int:
+        """The remote is back, or there is news of it: what failed there is due now; how many that are."""
+        with self._lock:
+            now = self._monotonic()
+            chosen = [f for f in self._failures.values() if f.remote == remote or remote in f.job.remotes]
+            for f in chosen:
+                self._plan(Failure(f.job, f.remote, f.attempts, now, f.reason))
+            return len(chosen)
+
+    def load(self) -> int:
+        """Take in what is noted on disk, due now; how many. For the start of the daemon."""
+        found = list(self._notes())
+        with self._lock:
+            now = self._monotonic()
+            for transfer, info in found:
+                job = Job(transfer.direction, transfer.key, (transfer.uuid,), info.file, Reason.RETRY)
+                if job.identity not in self._failures:
+                    self._plan(Failure(job, transfer.uuid, 0, now, "failed before the start"))
+        return len(found)
+
+    def failures(self, limit: int) -> list[Failure]:
+        """Up to `limit` of them, for people."""
+        with self._lock:
+            return [failure for failure, _ in zip(self._failures.values(), range(limit), strict=False)]
+
+    def find(self, identities: Iterable[Identity]) -> list[Job]:
+        """Those of these jobs that failed."""
+        with self._lock:
+            return [f.job for i in identities if (f := self._failures.get(i)) is not None] if self._failures else []
+
+    # helpers
+
+    def _fail(self, job: Job, remote: UUID, reason: str) -> tuple[Failure, bool]:
+        """The failure, and whether the same transfer failed before."""
+        with self._lock:
+            before = self._failures.get(job.identity)
+            attempts = 1 if before is None else before.attempts + 1
+            due = self._monotonic() + self._backoff.delay(attempts, self._jitter())
+            failure = Failure(job.again(), remote, attempts, due, reason)
+            self._plan(failure)
+        return failure, before is not None and before.remote == remote
+
+    def _plan(self, failure: Failure) -> None:
+        identity = failure.job.identity
+        self._failures[identity] = failure
+        self._serial += 1
+        heapq.heappush(self._due, (failure.due, self._serial, identity))
+
+    def _note_path(self, failure: Failure) -> bytes:
+        return self._layout.failed_transfer(failure.job.direction.value, failure.remote, failure.job.key)
+
+    def _write_note(self, failure: Failure) -> None:
+        path = self._note_path(failure)
+        info = TransferInfo(VectorClock(time.time_ns() * 1000), None, failure.job.file)
+        try:
+            files.write_atomically(path, info.serialise())
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            files.write_atomically(path, info.serialise())
+
+    def _remove_note(self, failure: Failure) -> None:
+        """A download may have failed at several remotes before it was done."""
+        for remote in {failure.remote, *failure.job.remotes}:
+            with suppress(FileNotFoundError, UnsafePath):
+                os.unlink(self._layout.failed_transfer(failure.job.direction.value, remote, failure.job.key))
+
+    def _notes(self) -> Iterator[tuple[Transfer, TransferInfo]]:
+        root = self._layout.transfer_root
+        for direction in Direction:
+            top = b"%b/failed/%b" % (root, direction.value)
+            for uuid in _names(top):
+                for name in _names(b"%b/%b" % (top, uuid)):
+                    path = b"failed/%b/%b/%b" % (direction.value, uuid, name)
+                    transfer = parse_info_path(path)
+                    if transfer is not None:
+                        with suppress(OSError):     # it was removed just now
+                            yield transfer, TransferInfo.parse(files.read_file(b"%b/%b" % (root, path)))
+
+
+def _names(directory: bytes) -> list[bytes]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,74 @@
+"""News of where content is now, collected from transfers and written down for many at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+
+from annexd.annex.branch import BranchUpdate
+from annexd.annex.location_log import LocationLog, Presence
+from annexd.formats.key import Key
+from annexd.formats.uuid import UUID
+from annexd.system import files
+
+LocationChange = tuple[Key, UUID, Presence]
+
+
+class LocationRecorder:
+    """Collects changes of location logs. Any thread may `add`; who pushes flushes before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()       # a leaf: guards the fields below
+        self._changes: dict[tuple[Key, UUID], Presence] = {}
+        self._places: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def add(self, changes: Iterable[LocationChange], stored_in: bytes | None = None) -> None:
+        """Take note; for the same key and repository the last one counts.
+
+        `stored_in` is a directory on the file system that received the content: `flush` makes that durable first, as
+        nobody shall read of content that a power cut takes back.
+        """
+        with self._lock:
+            for key, uuid, presence in changes:
+                self._changes[key, uuid] = presence
+            if stored_in is not None:
+                self._places.add(stored_in)
+
+    def flush(self, locations: LocationLog, message: bytes | None = None) -> BranchUpdate | None:
+        """Write everything collected in one commit of the git-annex branch; None when there was nothing.
+
+        When that fails, everything is kept for the next flush, and the error is raised.
+        """
+        with self._lock:
+            changes, self._changes = self._changes, {}
+            places, self._places = self._places, set()
+        if not changes:
+            return None
+        try:
+            _make_durable(places)
+            rows = [(key, uuid, presence) for (key, uuid), presence in changes.items()]
+            return locations.record_many(rows, message)
+        except BaseException:
+            with self._lock:
+                self._changes = {**changes, **self._changes}    # what came meanwhile is newer
+                self._places |= places
+            raise
+
+
+def _make_durable(places: Iterable[bytes]) -> None:
+    synced: set[int] = set()
+    for place in places:
+        with suppress(OSError):     # an unmounted drive was written out when it was unmounted
+            fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                device = os.fstat(fd).st_dev
+                if device not in synced:
+                    synced.add(device)
+                    files.sync_filesystem(fd)
+            finally:
+                os.close(fd)

@@ -1,0 +1,220 @@
+"""The threads that move content. A slot shares nothing that changes with anybody, and outlives every transfer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from annexd.errors import AnnexError, TransferFailed
+from annexd.threads.deadline import Deadline
+from annexd.threads.named_thread import NamedThread
+from annexd.threads.pool import Pool
+from annexd.threads.stop_signal import StopSignal
+from annexd.transfer.job import Finished, Identity, Outcome, Result, Work
+from annexd.transfer.meter import StopReason, TransferMeter
+
+IDLE_SECONDS = 20.0     # after so long without work a slot lets go of its worker, so that a drive can be unmounted
+
+
+class Worker(Protocol):
+    """What a slot works with: a state copy and open remotes of its own. Used by one thread only."""
+
+    def run(self, work: Work, meter: TransferMeter) -> Sequence[Finished]:
+        """Move what `work` says; one Finished for each job, failures included."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A piece of work that a slot does now: bytes done so far, and when it began (monotonic seconds)."""
+
+    slot: int
+    work: Work
+    began: float
+    done: int
+    total: int | None
+
+
+OnFinished = Callable[[Work, Sequence[Finished]], None]
+OnBug = Callable[[str, BaseException], None]
+
+
+class SlotPool:
+    """A fixed number of slots. `give` and `idle_count` are for one thread, the controller; the rest for any.
+
+    `on_finished` is called in the slot's thread, exactly once for each work given, whatever happened; when it returns
+    the slot counts as idle and `on_idle` is called. `on_bug` learns of errors that are not expected ones.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        make_worker: Callable[[], Worker],
+        *,
+        on_finished: OnFinished,
+        on_idle: Callable[[], None] = lambda: None,
+        on_bug: OnBug = lambda _name, _error: None,
+    ) -> None:
+        self._slots = [_Slot(n, make_worker, on_finished, self._ended, on_bug) for n in range(1, count + 1)]
+        self._idle: Pool[_Slot] = Pool()
+        self._idle.put_many(self._slots)
+        self._on_idle = on_idle
+        self._stop = StopSignal()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for slot in self._slots:
+            slot.start(self._stop)
+
+    def idle_count(self) -> int:
+        """How many slots could be given work now."""
+        return len(self._idle)
+
+    def give(self, work: Work) -> None:
+        """Hand work to an idle slot. LookupError when there is none."""
+        slots = self._idle.take_all()
+        if not slots:
+            raise LookupError("no slot is idle")
+        slot = slots.pop()      # the one that worked last still has its remotes open
+        self._idle.put_many(slots)
+        slot.give(work)
+
+    def running(self) -> list[Running]:
+        """What the slots do now."""
+        return [running for slot in self._slots if (running := slot.running()) is not None]
+
+    def stop_transfer(self, identity: Identity, reason: StopReason) -> bool:
+        """End a running transfer early; False when it does not run, or runs in a batch, which ends in a moment."""
+        return self.stop_where(lambda running: running == identity, reason) > 0
+
+    def stop_where(self, concerns: Callable[[Identity], bool], reason: StopReason) -> int:
+        """End early the transfers that `concerns` picks; how many."""
+        return sum(slot.stop_transfer(concerns, reason) for slot in self._slots)
+
+    def close(self, deadline: Deadline) -> bool:
+        """Stop what runs, end the threads; whether all ended before the deadline."""
+        self._stop.set()
+        self.stop_where(lambda _: True, StopReason.PAUSED)
+        late = [slot for slot in self._slots if not slot.join(deadline)]
+        return not late
+
+    def _ended(self, slot: _Slot) -> None:
+        self._idle.put(slot)
+        self._on_idle()
+
+
+class _Slot:
+    """One thread with its worker."""
+
+    def __init__(
+        self,
+        number: int,
+        make_worker: Callable[[], Worker],
+        on_finished: OnFinished,
+        on_ended: Callable[[_Slot], None],
+        on_bug: OnBug,
+    ) -> None:
+        self._number = number
+        self._make_worker = make_worker
+        self._on_finished = on_finished
+        self._on_ended = on_ended
+        self._on_bug = on_bug
+        self._inbox: Pool[Work] = Pool()
+        self._current: tuple[Work, TransferMeter, float] | None = None      # replaced as a whole
+        self._worker: Worker | None = None                                  # the slot's thread only
+        self._thread: NamedThread | None = None
+        self._stop_lock = threading.Lock()      # a leaf: guards _current against a stop that comes as work changes
+
+    @property
+    def name(self) -> str:
+        return f"slot-{self._number}"
+
+    def start(self, stop: StopSignal) -> None:
+        self._thread = NamedThread(self.name, lambda: self._run(stop))
+        self._thread.start()
+
+    def give(self, work: Work) -> None:
+        self._inbox.put(work)
+
+    def join(self, deadline: Deadline) -> bool:
+        return self._thread is None or self._thread.join(deadline)
+
+    def running(self) -> Running | None:
+        current = self._current
+        if current is None:
+            return None
+        work, meter, began = current
+        return Running(self._number, work, began, meter.done, meter.total)
+
+    def stop_transfer(self, concerns: Callable[[Identity], bool], reason: StopReason) -> bool:
+        with self._stop_lock:
+            if self._current is None:
+                return False
+            work, meter, _ = self._current
+            if len(work.jobs) != 1 or not concerns(work.jobs[0].identity):
+                return False
+            meter.stop(reason)
+            return True
+
+    def _run(self, stop: StopSignal) -> None:
+        try:
+            while not stop.is_set():
+                works = self._inbox.drain(stop, timeout=IDLE_SECONDS if self._worker is not None else None)
+                for work in works:
+                    self._do(work)
+                if not works:
+                    self._drop_worker()
+        finally:
+            for work in self._inbox.take_all():     # given just before the end
+                self._report(work, _all(work, Outcome(Result.PAUSED, work.remote)))
+            self._drop_worker()
+
+    def _do(self, work: Work) -> None:
+        meter = TransferMeter(work.jobs[0].size if len(work.jobs) == 1 else None)
+        with self._stop_lock:
+            self._current = (work, meter, time.monotonic())
+        finished: Sequence[Finished] = ()
+        try:
+            if self._worker is None:
+                self._worker = self._make_worker()
+            finished = self._worker.run(work, meter)
+        except BaseException as error:  # boundary: one transfer in a slot  # noqa: BLE001
+            finished = _all(work, self._failure(work, error))
+            self._drop_worker()
+        finally:
+            with self._stop_lock:
+                self._current = None
+            self._report(work, finished)
+
+    def _failure(self, work: Work, error: BaseException) -> Outcome:
+        if isinstance(error, AnnexError):
+            return Outcome(Result.FAILED, work.remote, error)
+        self._on_bug(self.name, error)
+        return Outcome(Result.FAILED, work.remote, TransferFailed(f"{type(error).__name__}: {error}"))
+
+    def _report(self, work: Work, finished: Sequence[Finished]) -> None:
+        try:
+            self._on_finished(work, finished)
+        except BaseException as error:  # boundary: the slot must become idle again  # noqa: BLE001
+            self._on_bug(self.name, error)
+        finally:
+            self._on_ended(self)
+
+    def _drop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            with suppress(OSError, AnnexError):     # what cannot be closed is given up
+                worker.close()
+
+
+def _all(work: Work, outcome: Outcome) -> list[Finished]:
+    return [Finished(job, outcome) for job in work.jobs]

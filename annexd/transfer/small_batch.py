@@ -1,0 +1,141 @@
+"""Many small contents to or from one remote, with as little work for each as can be.
+
+No lock and no information file is made for a content that moves in less than a millisecond; one look at the transfer
+directories tells what other processes are moving. Should one begin with the same key meanwhile, both write the same
+content, and it gets its name by a rename: the second changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+
+from annexd.annex.state import AnnexState
+from annexd.backends import registry as backends
+from annexd.errors import (
+    AnnexError,
+    ContentMissing,
+    NoSpace,
+    RefusedError,
+    TransferFailed,
+    TransferInProgress,
+)
+from annexd.formats.key import Key
+from annexd.formats.transfer_info import Direction
+from annexd.formats.uuid import UUID
+from annexd.remotes.contract import Remote, SharesTransferNotes, SmallResult
+from annexd.transfer.job import Outcome, Result
+from annexd.transfer.locks import OPPOSITE, busy_keys
+
+
+def upload(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> list[Outcome]:
+    """Give `remote` the contents of the keys; one outcome for each, in order. Blocks; never raises for a transfer."""
+    batch: list[tuple[Key, bytes]] = []
+    locate = state.store.locate
+
+    def prepare(key: Key) -> Outcome | None:
+        source = locate(key)
+        if source is None:
+            return _failed(remote, ContentMissing(f"the content of {key} is not here"))
+        batch.append((key, source))
+        return None
+
+    return _run(state, remote, Direction.UPLOAD, keys, prepare, lambda: remote.store_small(batch))
+
+
+def download(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> list[Outcome]:
+    """Get the contents of the keys from `remote`; otherwise as `upload`."""
+    wanted: list[Key] = []
+    store = state.store
+    secure_only = state.config.secure_hashes_only
+
+    def prepare(key: Key) -> Outcome | None:
+        if store.is_present(key):
+            return Outcome(Result.ALREADY_THERE, remote.spec.uuid)
+        if secure_only and not is_secure(key):
+            return _failed(remote, RefusedError(f"annex.securehashesonly blocked the transfer of {key}"))
+        wanted.append(key)
+        return None
+
+    def accept(key: Key, data: bytes) -> None:
+        try:
+            store.put_bytes(data, key)
+        except OSError as error:
+            raise local_failure(error) from error
+
+    def act() -> list[SmallResult]:
+        store.check_reserve(sum(key.size or 0 for key in wanted))
+        return remote.retrieve_small(wanted, accept)
+
+    return _run(state, remote, Direction.DOWNLOAD, keys, prepare, act)
+
+
+def is_secure(key: Key) -> bool:
+    """Whether nobody can make other content that has this key."""
+    backend = backends.backend(key.backend)
+    return backend is not None and backend.is_cryptographically_secure
+
+
+def local_failure(error: OSError) -> AnnexError:
+    """What an error of our own disk means for a transfer."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"this disk is full: {error.strerror}", hint="free some space")
+    return TransferFailed(str(error))
+
+
+def _run(
+    state: AnnexState,
+    remote: Remote,
+    direction: Direction,
+    keys: Sequence[Key],
+    prepare: Callable[[Key], Outcome | None],
+    act: Callable[[], list[SmallResult]],
+) -> list[Outcome]:
+    uuid = remote.spec.uuid
+    outcomes: dict[Key, Outcome] = {}
+    try:
+        busy = _busy(state, remote, direction)
+        for key in keys:
+            early = _in_progress(remote, key) if busy and key.file_name() in busy else _guarded(prepare, key, remote)
+            if early is not None:
+                outcomes[key] = early
+        done = Outcome(Result.TRANSFERRED, uuid)
+        for key, error in act() if len(outcomes) < len(keys) else ():
+            outcomes[key] = done if error is None else _failed(remote, error)
+    except AnnexError as error:
+        return [outcomes.get(key) or _failed(remote, error) for key in keys]
+    except OSError as error:
+        return [outcomes.get(key) or _failed(remote, local_failure(error)) for key in keys]
+    return [outcomes[key] for key in keys]
+
+
+def _busy(state: AnnexState, remote: Remote, direction: Direction) -> frozenset[bytes]:
+    uuid = remote.spec.uuid
+    if uuid is None:
+        raise TransferFailed(f"remote {remote.spec.name} has no uuid")
+    here = busy_keys(state.layout, direction, uuid)
+    if not isinstance(remote, SharesTransferNotes):
+        return here
+    return here | _busy_there(remote, OPPOSITE[direction], state.uuid)
+
+
+def _busy_there(remote: SharesTransferNotes, direction: Direction, us: UUID) -> frozenset[bytes]:
+    try:
+        return busy_keys(remote.transfer_layout(), direction, us)
+    except OSError:     # what we may not look at cannot hinder us
+        return frozenset()
+
+
+def _guarded(prepare: Callable[[Key], Outcome | None], key: Key, remote: Remote) -> Outcome | None:
+    try:
+        return prepare(key)
+    except AnnexError as error:
+        return _failed(remote, error)
+
+
+def _failed(remote: Remote, error: AnnexError) -> Outcome:
+    return Outcome(Result.FAILED, remote.spec.uuid, error)
+
+
+def _in_progress(remote: Remote, key: Key) -> Outcome:
+    return Outcome(Result.IN_PROGRESS, remote.spec.uuid, TransferInProgress(f"another process transfers {key} already"))

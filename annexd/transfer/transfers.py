@@ -1,0 +1,115 @@
+"""The parts of transferring, put together for one repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from annexd.annex.layout import RepoLayout
+from annexd.annex.state import AnnexState
+from annexd.formats.uuid import UUID
+from annexd.remotes.contract import RemoteSpec
+from annexd.threads.latest import Latest
+from annexd.transfer import policy
+from annexd.transfer.aftermath import Aftermath, Tell
+from annexd.transfer.controller import Bell, Replan, TransferController
+from annexd.transfer.deferred import DeferredDownloads
+from annexd.transfer.failed import FailedTransfers
+from annexd.transfer.gate import RemoteGate
+from annexd.transfer.queue import TransferQueue
+from annexd.transfer.record import LocationRecorder
+from annexd.transfer.requests import TransferRequests, WantsNow
+from annexd.transfer.slots import OnBug, SlotPool
+from annexd.transfer.worker import OpenRemote, TransferWorker
+
+
+class RemoteTable:
+    """The remotes that content moves to and from, as configured now. Writers replace it; any thread reads it."""
+
+    def __init__(self, specs: Sequence[RemoteSpec] = ()) -> None:
+        self._latest: Latest[Mapping[UUID, RemoteSpec]] = Latest(policy.by_uuid(specs))
+
+    def replace(self, specs: Sequence[RemoteSpec]) -> frozenset[UUID]:
+        """The remotes are these now; those that were there before and are no more."""
+        before = self._latest.get()
+        now = policy.by_uuid(specs)
+        self._latest.replace(now)
+        return frozenset(before.keys() - now.keys())
+
+    def get(self) -> Mapping[UUID, RemoteSpec]:
+        """The remotes by uuid."""
+        return self._latest.get()
+
+    def cost(self, uuid: UUID) -> float:
+        """What a remote costs; much when it is unknown."""
+        spec = self._latest.get().get(uuid)
+        return 1e9 if spec is None else spec.cost
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `build` needs to know. `fork` makes a state of its own for the thread that calls it.
+
+    `replan` is called by the controller's thread with jobs to be planned anew: it should hand them to
+    `TransferRequests.replan` with a state that it may use. `tell` is called in a slot's thread with what ended.
+    `slots` is their number; one remote gets at most all but one of them, so that it cannot keep the others waiting.
+    """
+
+    layout: RepoLayout
+    us: UUID
+    table: RemoteTable
+    fork: Callable[[], AnnexState]
+    open_remote: OpenRemote
+    replan: Replan
+    tell: Tell
+    on_bug: OnBug = lambda _name, _error: None
+    wants: WantsNow = lambda _: policy.WantsAll()
+    slots: int = 2
+    on_overflow: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """The parts; each says who may use it."""
+
+    queue: TransferQueue
+    deferred: DeferredDownloads
+    failed: FailedTransfers
+    gate: RemoteGate
+    recorder: LocationRecorder
+    requests: TransferRequests
+    slots: SlotPool
+    controller: TransferController
+
+
+def build(plan: Plan) -> Transfers:
+    """Make and connect the parts; no thread is started (`slots.start()`, and `controller.run` in a thread, do that)."""
+    bell = Bell()
+    table = plan.table
+    queue = TransferQueue(cost_of=table.cost, on_work=bell.ring)
+    deferred = DeferredDownloads(on_overflow=plan.on_overflow)
+    failed = FailedTransfers(plan.layout)
+    limit = max(1, plan.slots - 1)
+    gate = RemoteGate(lambda _: limit)
+    recorder = LocationRecorder()
+    requests = TransferRequests(queue, deferred, failed, gate, table.get, plan.wants)
+    aftermath = Aftermath(
+        plan.layout,
+        plan.us,
+        queue,
+        gate,
+        failed,
+        recorder,
+        replan_later=bell.replan,
+        spec_of=lambda uuid: table.get().get(uuid),
+        tell=plan.tell,
+    )
+    slots = SlotPool(
+        plan.slots,
+        lambda: TransferWorker(plan.fork(), table.get, plan.open_remote),
+        on_finished=aftermath,
+        on_idle=bell.ring,
+        on_bug=plan.on_bug,
+    )
+    controller = TransferController(bell, queue, slots, gate, failed, plan.replan)
+    return Transfers(queue, deferred, failed, gate, recorder, requests, slots, controller)

@@ -1,0 +1,86 @@
+"""What a slot does with its work: the last look at the sources, then the transfer itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from annexd.annex.state import AnnexState
+from annexd.errors import RemoteUnavailable
+from annexd.formats.uuid import UUID
+from annexd.remotes.contract import Remote, RemoteSpec
+from annexd.transfer import perform, policy, small_batch
+from annexd.transfer.job import Direction, Finished, Job, Outcome, Result, Work
+from annexd.transfer.meter import TransferMeter
+
+Specs = Callable[[], Mapping[UUID, RemoteSpec]]
+OpenRemote = Callable[[RemoteSpec], Remote]
+
+
+class TransferWorker:
+    """Moves content with a state copy and open remotes of its own. Belongs to one slot."""
+
+    def __init__(self, state: AnnexState, specs: Specs, open_remote: OpenRemote) -> None:
+        self._state = state
+        self._specs = specs
+        self._open_remote = open_remote
+        self._remotes: dict[UUID, Remote] = {}
+
+    def run(self, work: Work, meter: TransferMeter) -> Sequence[Finished]:
+        """Move what `work` says."""
+        specs = self._specs()
+        spec = specs.get(work.remote)
+        if spec is None:
+            gone = RemoteUnavailable("this remote is not configured any more")
+            return [Finished(job, Outcome(Result.FAILED, work.remote, gone)) for job in work.jobs]
+        finished: list[Finished] = []
+        jobs = list(work.jobs)
+        if work.direction is Direction.DOWNLOAD:
+            jobs = self._check_sources(work, specs, finished)
+        if jobs:
+            remote = self._remote(work.remote, spec)
+            outcomes = self._move(work.direction, remote, jobs, meter)
+            finished += [Finished(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+        return finished
+
+    def close(self) -> None:
+        """Close the remotes and end helper processes."""
+        remotes, self._remotes = self._remotes, {}
+        for remote in remotes.values():
+            remote.close()
+        self._state.close()
+
+    def _move(self, direction: Direction, remote: Remote, jobs: Sequence[Job], meter: TransferMeter) -> list[Outcome]:
+        if len(jobs) > 1:
+            move = small_batch.upload if direction is Direction.UPLOAD else small_batch.download
+            return move(self._state, remote, [job.key for job in jobs])
+        job = jobs[0]
+        if direction is Direction.UPLOAD:
+            return [perform.upload(self._state, remote, job.key, job.file, meter=meter)]
+        return [perform.download(self._state, (remote,), job.key, job.file, meter=meter)]
+
+    def _check_sources(self, work: Work, specs: Mapping[UUID, RemoteSpec], finished: list[Finished]) -> list[Job]:
+        """The downloads that this remote should serve; the others go back with the sources they have now.
+
+        A source that the queue knew of and did not choose has its reasons; one that it did not know may be nearer.
+        """
+        here = []
+        logs = self._state.locations.locations_many([job.key for job in work.jobs])
+        for job in work.jobs:
+            locations = logs.get(job.key, frozenset())
+            fresh = policy.sources_of(specs=specs, locations=locations, reason=job.reason, tried=job.tried)
+            if not fresh:
+                finished.append(Finished(job.from_sources(()), Outcome(Result.NO_SOURCE)))
+            elif work.remote in fresh and (fresh[0] == work.remote or fresh[0] in job.remotes):
+                here.append(job)
+            else:
+                finished.append(Finished(job.from_sources(fresh), Outcome(Result.ELSEWHERE)))
+        return here
+
+    def _remote(self, uuid: UUID, spec: RemoteSpec) -> Remote:
+        remote = self._remotes.get(uuid)
+        if remote is not None and remote.spec != spec:      # it was configured anew
+            remote.close()
+            remote = None
+        if remote is None:
+            remote = self._remotes[uuid] = self._open_remote(spec)
+        return remote
