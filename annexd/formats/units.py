@@ -35,7 +35,7 @@ _SIZES = {
     for size, short, name in (*_STORAGE, *_MEMORY)
     for spelling in (short.lower(), name, name + "s", short.lower().removesuffix("b"))
 }
-_GRAMMAR = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?)\s*([A-Za-z]*)\s*", re.ASCII)
+_GRAMMAR = re.compile(r"\s*(\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
 def parse_size(text: str) -> int:
@@ -44,9 +44,9 @@ def parse_size(text: str) -> int:
     size = _SIZES.get(found[2].lower()) if found else None
     if found is None or size is None:
         raise ConfigError(f"{text!r} is not a size", hint="sizes look like 42, 100kb, 1.5GiB or 20 megabytes")
-    if found[1].isdigit() and len(found[1]) < 40:
+    if found[1].isdigit():
         return int(found[1]) * size
-    return round(float(found[1][:400]) * size)
+    return round(float(found[1]) * size)
 
 
 def format_size(size: int) -> str:
