@@ -35,6 +35,11 @@ class Parser(argparse.ArgumentParser):
         options = super().format_usage().replace(f"usage: {self.prog} ", "", 1).replace("[-h] ", "", 1)
         return f"Usage: {self.prog} {self._words} {options}".replace("  ", " ")
 
+    def format_help(self) -> str:
+        """What the command is for, its usage and its options."""
+        rest = super().format_help().partition("\n\n")[2]
+        return f"{self.prog} - {rest}".replace("\n\n", "\n\n" + self.format_usage() + "\n", 1)
+
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """The options, with `words` added. Raises UsageProblem."""
         head, tail = _split_at_dashes(argv)

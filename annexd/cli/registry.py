@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import enum
 import importlib
-from argparse import Namespace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from annexd.cli.arguments import Parser
     from annexd.cli.invocation import Invocation
 
