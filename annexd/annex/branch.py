@@ -5,14 +5,14 @@ Source: git-annex, the git-annex branch and its journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from annexd.annex import differences, hooks
 from annexd.annex.branch_commit import BRANCH, Base, BranchWriter
 from annexd.annex.branch_merge import MergedRefs, Refused, mergeable_refs, merge_message
-from annexd.annex.branch_trees import Root
+from annexd.annex.branch_trees import Change, Root
 from annexd.annex.config import AnnexConfig
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
@@ -22,9 +22,6 @@ from annexd.git.object_store import GitObjects
 from annexd.git.objects import Oid
 from annexd.git.refs import Refs
 from annexd.git.repository import GitRepository
-
-Change = Callable[[bytes | None], bytes | None]
-"""Old content (None: no such file) to new content; None when nothing is to be written."""
 
 ORIGIN = b"refs/remotes/origin/git-annex"
 SETTINGS_LOGS = (
@@ -154,15 +151,8 @@ class AnnexBranch:
         changed: list[bytes] = []
 
         def edit(base: Base) -> Root:
-            changed.clear()
-            new = {}
-            old = dict(self._trees.read_many(base.tree, changes))
-            for path, fn in changes.items():
-                data = fn(old.get(path))
-                if data is not None and data != old.get(path):
-                    new[path] = data
-            changed.extend(new)
-            return self._trees.edited(base.tree, new)
+            tree, changed[:] = self._trees.changed_by(base.tree, changes)
+            return tree
 
         with self._journal.locked() as witness:
             before, after = self._writer.commit(witness, edit, message)

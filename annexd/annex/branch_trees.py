@@ -5,7 +5,7 @@ Knows no refs and no locks. Everything is read by object id, never by `ref:path`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from annexd.errors import RepositoryError, UnsafePath
@@ -14,11 +14,15 @@ from annexd.formats.union_merge import union_merge
 from annexd.git.commit import parse_commit
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, TREE, GitObject, Oid
-from annexd.git.tree import MODE_FILE, Blob, Tree, Trees
+from annexd.git.tree import MODE_DIR, MODE_FILE, Blob, Tree, Trees
 
-_DIRECTORIES_AT_ONCE = 512
+_DIRECTORIES_AT_ONCE = 2048
+_TOPS_AT_ONCE = 256
 
 Root = Oid | None
+
+Change = Callable[[bytes | None], bytes | None]
+"""Old content (None: no such file) to new content; None when nothing is to be written."""
 
 Edit = Mapping[bytes, bytes | None]
 """New contents by path; None removes the file."""
@@ -121,6 +125,46 @@ class BranchTrees:
         add = self._objects.add
         changes = {path: None if data is None else (MODE_FILE, add(BLOB, data)) for path, data in edit.items()}
         return self._trees.update(root, changes)
+
+    def changed_by(self, root: Root, changes: Mapping[bytes, Change]) -> tuple[Root, list[bytes]]:
+        """The tree after each file went through its function, and the paths that got new content.
+
+        Goes through the top directories in order, some at a time, as then each tree is read and parsed only once.
+        """
+        by_top: dict[bytes, list[bytes]] = {}
+        for path in changes:
+            by_top.setdefault(path.partition(b"/")[0] if b"/" in path else b"", []).append(path)
+        tops = sorted(by_top)
+        changed: list[bytes] = []
+        edits: dict[bytes, Blob | None] = {}
+        for start in range(0, len(tops), _TOPS_AT_ONCE):
+            chunk = tops[start : start + _TOPS_AT_ONCE]
+            old = dict(self.read_many(root, [path for top in chunk for path in by_top[top]]))
+            for top in chunk:
+                new = self._new_blobs(by_top[top], old, changes)
+                changed += new
+                edits.update(self._new_top(root, top, new))
+        return self._trees.update(root, edits), changed
+
+    def _new_blobs(
+        self, paths: Iterable[bytes], old: Mapping[bytes, bytes], changes: Mapping[bytes, Change]
+    ) -> dict[bytes, Blob | None]:
+        new: dict[bytes, Blob | None] = {}
+        for path in paths:
+            before = old.get(path)
+            data = changes[path](before)
+            if data is not None and data != before:
+                new[path] = (MODE_FILE, self._objects.add(BLOB, data))
+        return new
+
+    def _new_top(self, root: Root, top: bytes, new: dict[bytes, Blob | None]) -> dict[bytes, Blob | None]:
+        """One top directory (or, as b"", the files at the top) after its changes, as changes of the root."""
+        if not new or not top:
+            return new
+        there = self._trees.lookup(root, top)
+        subtree = there[1] if there is not None and there[0] == MODE_DIR else None
+        tree = self._trees.update(subtree, {path[len(top) + 1 :]: blob for path, blob in new.items()})
+        return {top: None if tree is None else (MODE_DIR, tree)}
 
     def merged(self, local: Root, ref: Root) -> Root:
         """The union of two trees: no file and no line of either is lost."""

@@ -6,10 +6,12 @@ Source: git-annex, location logs.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from functools import partial
 
-from annexd.annex.branch import AnnexBranch, BranchUpdate, Change
+from annexd.annex.branch import AnnexBranch, BranchUpdate
+from annexd.annex.branch_trees import Change
 from annexd.formats.branch_paths import location_log
 from annexd.formats.key import Key
 from annexd.formats.logs import presence
@@ -17,6 +19,9 @@ from annexd.formats.logs.lines import lines_of
 from annexd.formats.uuid import UUID
 from annexd.formats.vector_clock import VectorClock
 from annexd.system.clock import Clock
+
+
+_USUAL = re.compile(rb"(?:\d{1,19}s [01X] [^\r\n]*\n)*")
 
 
 class Presence(enum.Enum):
@@ -86,7 +91,6 @@ def _changed(statuses: tuple[tuple[UUID, Presence], ...], now: VectorClock, old:
 
 def _unknown_lines(old: bytes) -> bytes:
     """Lines that git-annex of today passes over, and loses when it writes: who made them may still read them."""
-    lines = lines_of(old)
-    if len(lines) == len(presence.parse(old)):
+    if _USUAL.fullmatch(old):
         return b""
-    return b"".join([line + b"\n" for line in lines if not presence.parse(line)])
+    return b"".join([line + b"\n" for line in lines_of(old) if not presence.parse(line)])

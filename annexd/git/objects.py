@@ -28,6 +28,8 @@ PACK_FROM = 100
 
 # Compressing object names is slow and gains a third at best: big trees are stored as they are, gc makes deltas of them.
 _STORE_TREES_FROM = 1 << 15
+# Small objects, most of them trees and logs of the git-annex branch, hardly shrink: compressing them is all cost.
+_STORE_UP_TO = 160
 
 
 class GitObject(NamedTuple):
@@ -52,8 +54,8 @@ def object_id(kind: bytes, data: bytes) -> Oid:
 
 
 def compression_level(kind: bytes, size: int) -> int:
-    """zlib level to write an object with."""
-    return 0 if kind == TREE and size >= _STORE_TREES_FROM else 1
+    """zlib level to write an object with; 0 is as it is."""
+    return 0 if size <= _STORE_UP_TO or (kind == TREE and size >= _STORE_TREES_FROM) else 1
 
 
 class ObjectWriter:
