@@ -17,7 +17,7 @@ from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.units import parse_size
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_METADATA = re.compile(r"([^\W_][\w.-]*)(<=|>=|<|>|=)(.*)", re.DOTALL)
+_METADATA = re.compile(r"([^\W_][\w.-]*)(?:(<=|>=|<|>|=)(.*))?", re.DOTALL)
 
 LEVELS = {
     "dead": TrustLevel.DEAD,
@@ -176,8 +176,8 @@ def _metadata(value: str) -> Metadata:
     if found is None:
         raise ConfigError(f'"metadata={value}" names no field and value')
     field, operator, wanted = found.groups()
-    if operator == "=":
-        return Metadata(fold(_bytes(field)), Glob(wanted, LetterCase.IGNORED).matches)
+    if operator in ("=", None):
+        return Metadata(fold(_bytes(field)), Glob(wanted or "", LetterCase.IGNORED).matches)
     compare = _COMPARISONS[operator]
     return Metadata(fold(_bytes(field)), lambda data: compare(*_comparable(_text(data), wanted)))
 

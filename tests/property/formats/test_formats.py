@@ -141,6 +141,22 @@ def test_a_status_that_was_set_is_the_status(log: bytes, uuid: UUID, status: byt
     assert presence.set_status(after, uuid, status, now) is None
 
 
+ODD_LINES = st.sampled_from([b"", b"junk", b"2.50s 1 a", b"2 0 b", b"007s 1 a", b"1s 5 a", b"-1s X c", b"3s 1 a\r"])
+
+
+@given(PRESENCE_LOGS, st.lists(ODD_LINES))
+def test_the_newest_lines_are_those_found_the_slow_way(log: bytes, odd: list[bytes]) -> None:
+    log += b"\n".join(odd)
+    newest: dict[bytes, presence.PresenceLine] = {}
+    for line in presence.parse(log):
+        if line.info not in newest or line.clock > newest[line.info].clock:
+            newest[line.info] = line
+    assert presence.compact(log) == newest
+    rewritten = presence.set_status(log, b"zzz", b"1", VectorClock.at(9))
+    zzz = presence.PresenceLine(VectorClock.at(9), b"1", b"zzz")
+    assert rewritten == presence.format([newest[info] for info in sorted(newest)] + [zzz])
+
+
 @given(PRESENCE_LOGS, PRESENCE_LOGS, UUIDS, STATUSES)
 def test_a_change_wins_over_what_it_replaced_after_any_merge(
     log: bytes, other: bytes, uuid: UUID, status: bytes

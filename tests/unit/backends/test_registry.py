@@ -20,16 +20,16 @@ UNCHECKED = {b"SKEIN256", b"SKEIN512", b"BLAKE2SP224"}
 
 
 def raw(value: Any) -> bytes:
-    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else value.encode()
+    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else str(value).encode()
 
 
 def content(spec: dict[str, Any]) -> bytes:
     if "text" in spec:
-        return spec["text"].encode()
+        return str(spec["text"]).encode()
     if "hex" in spec:
         return bytes.fromhex(spec["hex"])
     if "repeat" in spec:
-        return (spec["repeat"].encode() * spec["size"])[: spec["size"]]
+        return (str(spec["repeat"]).encode() * int(spec["size"]))[: int(spec["size"])]
     blocks = (hashlib.sha256(str(number).encode()).digest() for number in range(spec["counter"] // 32 + 1))
     return b"".join(blocks)[: spec["counter"]]
 

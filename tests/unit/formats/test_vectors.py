@@ -36,14 +36,14 @@ VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "vect
 
 
 def raw(value: Any) -> bytes:
-    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else value.encode()
+    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else str(value).encode()
 
 
 def maybe(value: Any) -> bytes | None:
     return None if value is None else raw(value)
 
 
-def named(cases: list[Any], field: str) -> Any:
+def named(cases: list[Any], field: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[ascii(case[field])[:60] for case in cases])
 
 
@@ -92,7 +92,7 @@ def test_link_targets_are_those_of_git_annex(case: dict[str, Any]) -> None:
 
 def pointer_blob(spec: Any) -> bytes:
     if isinstance(spec, str):
-        return spec.encode()
+        return str(spec).encode()
     body = "/annex/objects/SHA256E-s6--5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n"
     while (missing := spec["pad_to"] - len(body)) > 0:
         size = min(100, missing)
@@ -144,13 +144,6 @@ TRUST = {
     "semitrust": trust.TrustLevel.SEMITRUSTED,
     "dead": trust.TrustLevel.DEAD,
 }
-PLAIN_LOGS = {
-    "uuid.log": uuid_based,
-    "preferred-content.log": uuid_based,
-    "required-content.log": uuid_based,
-    "schedule.log": uuid_based,
-    "group-preferred-content.log": map_log,
-}
 
 
 def change_other_log(file: str, log: bytes | None, command: list[str], now: VectorClock) -> bytes:
@@ -168,14 +161,15 @@ def change_other_log(file: str, log: bytes | None, command: list[str], now: Vect
         case "numcopies.log" | "mincopies.log":
             return numcopies.set_copies(log, int(words[0]), now)
         case "config.log":
-            return config.set_setting(log, words[1], words[2] if name and args[0] == "--set" else b"", now)
+            return config.set_setting(log, words[1], words[2] if args[0] == "--set" else b"", now)
         case "maxsize.log":
             return uuid_first_time.set_value(log, UUID(words[0]), b"%d" % parse_size(args[1]), now)
         case "activity.log":
             return uuid_based.set_value(log, HERE, b"Fsck", now)
+        case "group-preferred-content.log":
+            return map_log.set_value(log, words[0], words[1], now)
         case _:
-            log_format = PLAIN_LOGS[file]
-            return log_format.set_value(log, UUID(words[0]), words[1], now)
+            return uuid_based.set_value(log, UUID(words[0]), words[1], now)
 
 
 @pytest.mark.parametrize("case", VECTORS["other_logs"], ids=[str(case["cmds"])[:60] for case in VECTORS["other_logs"]])
