@@ -5,19 +5,21 @@ Source: git-annex, the git-annex branch and its journal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from annexd.annex import differences, hooks
 from annexd.annex.branch_commit import BRANCH, Base, BranchWriter
-from annexd.annex.branch_merge import MergedRefs, Refused, mergeable_refs, merge_message
+from annexd.annex.branch_merge import MergedRefs, Refused, merge_message, mergeable_refs
 from annexd.annex.branch_trees import Change, Root
 from annexd.annex.config import AnnexConfig
+from annexd.annex.identity import identity_of
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
 from annexd.errors import RefMoved
 from annexd.formats.uuid import UUID
+from annexd.git.commit import Identity
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import Oid
 from annexd.git.refs import Refs
@@ -73,6 +75,7 @@ class AnnexBranch:
         objects: GitObjects,
         refs: Refs,
         journal: Journal,
+        identity: Callable[[], Identity] | None = None,
     ) -> None:
         self._repo = repo
         self._layout = layout
@@ -80,7 +83,9 @@ class AnnexBranch:
         self._objects = objects
         self._refs = refs
         self._journal = journal
-        self._writer = BranchWriter(repo, layout, config, objects, refs, journal)
+        self._writer = BranchWriter(
+            repo, layout, config, objects, refs, journal, identity or partial(identity_of, repo)
+        )
         self._trees = self._writer.trees
         self._root: tuple[Oid | None, Root] = (None, None)
 
@@ -100,9 +105,13 @@ class AnnexBranch:
     def read_many(self, paths: Sequence[bytes]) -> dict[bytes, bytes]:
         """Those of the files that exist; much faster than one by one."""
         waiting = set(self._journal.pending())
-        journalled = {path: data for path in paths if path in waiting and (data := self._journal.read(path)) is not None}
-        found = dict(journalled)
-        found.update(self._trees.read_many(self._current_root(), (path for path in paths if path not in journalled)))
+        found = {}
+        for path in waiting.intersection(paths) if waiting else ():
+            data = self._journal.read(path)
+            if data is not None:
+                found[path] = data
+        elsewhere = [path for path in paths if path not in found] if found else paths
+        found.update(self._trees.read_many(self._current_root(), elsewhere))
         if self._config.private_uuids and self._journal.has_private():
             for path in paths:
                 private = self._journal.read_private(path)

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 from annexd.annex.branch_trees import BranchTrees, Root
 from annexd.annex.config import AnnexConfig
-from annexd.annex.describe import host_name, user_name
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
-from annexd.errors import AnnexError, BusyError, ConfigError, GitError, ProcessError, RefMoved
+from annexd.errors import AnnexError, BusyError, GitError, ProcessError, RefMoved
 from annexd.formats.logs import transitions
 from annexd.formats.union_merge import union_merge
-from annexd.git.commit import Identity, build_commit, read_identity
+from annexd.git.commit import Identity, build_commit
 from annexd.git.history import is_ancestor
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import COMMIT, EMPTY_TREE, Oid
@@ -58,6 +57,7 @@ class BranchWriter:
         objects: GitObjects,
         refs: Refs,
         journal: Journal,
+        identity: Callable[[], Identity],
     ) -> None:
         self.trees = BranchTrees(objects)
         self._repo = repo
@@ -66,7 +66,7 @@ class BranchWriter:
         self._objects = objects
         self._refs = refs
         self._journal = journal
-        self._identity: Identity | None = None
+        self._identity = identity
 
     def commit(
         self,
@@ -158,7 +158,7 @@ class BranchWriter:
         if self._config.allow_sign:
             self._objects.flush()
             return self._commit_by_git(tree, all_parents, text)
-        author, committer = self._who().signatures()
+        author, committer = self._identity().signatures()
         data = build_commit(tree, all_parents, author, committer, text)
         new = self._objects.add(COMMIT, data)
         self._objects.flush()
@@ -168,15 +168,6 @@ class BranchWriter:
         args = [arg for parent in parents for arg in (b"-p", parent.hex().encode())]
         out = self._repo.run(b"commit-tree", *args, tree.hex().encode(), stdin=message + b"\n")
         return Oid(bytes.fromhex(out.decode("ascii").strip()))
-
-    def _who(self) -> Identity:
-        if self._identity is None:
-            try:
-                self._identity = read_identity(self._repo)
-            except ConfigError:  # nobody should have to introduce themselves to note where content is
-                somebody = b"%b <%b@%b>" % (user_name(), user_name(), host_name())
-                self._identity = Identity(somebody, somebody)
-        return self._identity
 
     def _message(self) -> bytes:
         """Source: git-annex, annex.commitmessage and annex.commitmessage-command."""

@@ -1,7 +1,8 @@
 """The steps that make a git repository an annex, in an order that leaves none half made.
 
-Everything that needs the annex to exist already comes after the one write that makes it one: git's config file, replaced
-as a whole. A crash before it leaves a repository that is no annex, one after it an annex that another init completes.
+Everything that needs the annex to exist already comes after the one write that makes it one: git's config file,
+replaced as a whole. A crash before it leaves a repository that is no annex, one after it an annex that another init
+completes.
 Source: git-annex, `git annex init`.
 """
 

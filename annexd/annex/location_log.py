@@ -20,7 +20,6 @@ from annexd.formats.uuid import UUID
 from annexd.formats.vector_clock import VectorClock
 from annexd.system.clock import Clock
 
-
 _USUAL = re.compile(rb"(?:\d{1,19}s [01X] [^\r\n]*\n)*")
 
 

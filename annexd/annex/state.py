@@ -9,6 +9,7 @@ from functools import cached_property
 from annexd.annex import auto_init
 from annexd.annex.branch import AnnexBranch
 from annexd.annex.config import AnnexConfig
+from annexd.annex.identity import identity_of
 from annexd.annex.index_access import IndexAccess
 from annexd.annex.journal import Journal
 from annexd.annex.layout import RepoLayout
@@ -19,7 +20,7 @@ from annexd.annex.version import check_usable
 from annexd.errors import NotAnAnnex
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
-from annexd.git.commit import Identity, read_identity
+from annexd.git.commit import Identity
 from annexd.git.config import GitConfig
 from annexd.git.object_store import GitObjects
 from annexd.git.refs import Refs
@@ -118,12 +119,15 @@ class AnnexState:
     @cached_property
     def identity(self) -> Identity:
         """Who commits here, as git's settings and environment say."""
-        return read_identity(self.repo)
+        return identity_of(self.repo)
 
     @cached_property
     def branch(self) -> AnnexBranch:
         """The git-annex branch, its journal included."""
-        return AnnexBranch(self.repo, self.layout, self._git_config, self.objects, self.refs, Journal(self.layout))
+        journal = Journal(self.layout)
+        return AnnexBranch(
+            self.repo, self.layout, self._git_config, self.objects, self.refs, journal, lambda: self.identity
+        )
 
     @cached_property
     def locations(self) -> LocationLog:
@@ -152,6 +156,7 @@ class AnnexState:
         self._git_config = config
         self.layout = layout_of(self.repo, config)
         self.__dict__.pop("store", None)
+        self.__dict__.pop("identity", None)
 
     def close(self) -> None:
         """End helper processes. The state can be used again afterwards, and starts them anew."""
