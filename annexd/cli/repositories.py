@@ -6,7 +6,7 @@ from annexd.annex.state import AnnexState
 from annexd.errors import UserError
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.paths import display, from_text
-from annexd.formats.uuid import UUID
+from annexd.formats.uuid import BITTORRENT, UUID, WEB
 
 HERE = ("here", ".")
 
@@ -39,7 +39,8 @@ class Names:
         self._here = annex.uuid
         settings = annex.settings
         self._settings = settings
-        self._names = {uuid: display(text) for uuid, text in settings.descriptions.items()}
+        self._names = {WEB: "web", BITTORRENT: "bittorrent"}
+        self._names |= {uuid: display(text) for uuid, text in settings.descriptions.items()}
         for remote in annex.config.remotes:
             if remote.uuid is not None:
                 self._names[remote.uuid] = _with_name(self._names.get(remote.uuid, ""), remote.name)

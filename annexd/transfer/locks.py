@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from annexd.annex.layout import RepoLayout
 from annexd.errors import TransferInProgress
 from annexd.formats.key import Key
-from annexd.formats.transfer_info import Direction, TransferInfo
+from annexd.formats.transfer_info import Direction, Transfer, TransferInfo, parse_info_path
 from annexd.formats.uuid import UUID
 from annexd.formats.vector_clock import VectorClock
 from annexd.system import files
@@ -109,8 +109,22 @@ def busy_keys(layout: RepoLayout, direction: Direction, uuid: UUID) -> frozenset
     return frozenset(busy)
 
 
+def running_transfers(layout: RepoLayout) -> Iterator[tuple[Transfer, TransferInfo]]:
+    """The transfers that somebody works on now, as far as their information files tell."""
+    for direction in Direction:
+        for uuid in _names(os.path.join(layout.transfer_root, direction.value)):
+            place = os.path.join(layout.transfer_root, direction.value, uuid)
+            for name in _names(place):
+                transfer = parse_info_path(b"/".join((direction.value, uuid, name)))
+                lock = os.path.join(place, LOCK_PREFIX + name)
+                if transfer is None or LOCKS.holder_pid(lock) is None:
+                    continue
+                with suppress(OSError):
+                    yield transfer, TransferInfo.parse(files.read_file(os.path.join(place, name)))
+
+
 def _names(directory: bytes) -> list[bytes]:
     try:
         return os.listdir(directory)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
