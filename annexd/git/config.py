@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from annexd.errors import ConfigError
 from annexd.git.config_file import parse_bool, parse_int
@@ -65,6 +66,10 @@ class GitConfig:
             return parse_int(value)
         except ValueError as e:
             raise ConfigError(f"{_shown(name)} is {_shown(value)!r}, which is not a number") from e
+
+    def names(self) -> Iterable[bytes]:
+        """Every setting's name, as git lists it."""
+        return self._values.keys()
 
     def remotes(self) -> tuple[str, ...]:
         """Names of the configured remotes in the order of their first setting."""

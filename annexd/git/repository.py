@@ -26,7 +26,8 @@ class GitRepository:
 
     Paths are absolute bytes. `git_dir` is the work tree's own directory (HEAD, index), `common_dir` the one
     that all work trees share (objects, refs, config); they differ only for `git worktree`.
-    `shared_bits` are the permission bits that core.sharedRepository adds (0 for a private repository).
+    `shared_bits` are the permission bits that core.sharedRepository adds (0 for a private repository);
+    `is_partial` tells of a partial clone, which lacks objects that its remote has.
     """
 
     git_dir: bytes
@@ -37,6 +38,7 @@ class GitRepository:
     shared_bits: int = 0
     index_file: bytes = b""
     explicit: bool = False
+    is_partial: bool = False
 
     @classmethod
     def discover(cls, path: bytes, environ: Mapping[bytes, bytes] | None = None) -> GitRepository:
@@ -224,6 +226,7 @@ def _open(git_dir: bytes, work_tree: bytes | None) -> GitRepository:
         object_format=(settings.get(b"extensions.objectformat") or b"sha1").decode("ascii", "replace").lower(),
         ref_format=(settings.get(b"extensions.refstorage") or b"files").decode("ascii", "replace").lower(),
         shared_bits=_shared_bits(settings.get(b"core.sharedrepository", b"umask")),
+        is_partial=b"extensions.partialclone" in settings,
     )
 
 

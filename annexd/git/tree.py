@@ -29,6 +29,8 @@ Changes = Mapping[bytes, Blob | None]
 
 _ENTRY = re.compile(rb"(([0-7]+) ([^\0/]+)\0.{20})", re.DOTALL)
 _FEW = 64
+_CHUNK = 512
+_AHEAD = 4096
 
 
 class TreeEntry(NamedTuple):
@@ -239,46 +241,67 @@ class Trees:
 
     def _update_dirs(self, tree: Tree, group: _Group, edits: dict[bytes, bytes | None]) -> None:
         # Where a file goes, the directory goes as a whole, whatever else is said of its contents.
-        olds = {name: tree.subtree(name) for name in group.dirs if group.files.get(name) is None}
-        self._source.prefetch([old for old in olds.values() if old is not None])
-        for name, old in olds.items():
-            new = self._update(old, group.dirs[name])
-            if new == old:
-                continue
-            edits[name + b"/"] = None if new is None else _encode(MODE_DIR, name, new)
-            if new is not None:
-                edits[name] = None
+        names = [name for name in group.dirs if group.files.get(name) is None]
+        for start in range(0, len(names), _CHUNK):
+            chunk = [(name, tree.subtree(name), group.dirs[name]) for name in names[start : start + _CHUNK]]
+            self._look_ahead([(old, inner) for _, old, inner in chunk if old is not None])
+            for name, old, inner in chunk:
+                new = self._update(old, inner)
+                if new == old:
+                    continue
+                edits[name + b"/"] = None if new is None else _encode(MODE_DIR, name, new)
+                if new is not None:
+                    edits[name] = None
 
-    def diff(self, old: Oid | None, new: Oid | None, base: bytes = b"") -> Iterator[TreeChange]:
-        """Paths of files that differ, without looking into equal directories; gitlinks count as files."""
-        if old == new:
-            return
-        befores, afters = self._differing(old, new)
-        self._source.prefetch([*_subtrees(befores), *_subtrees(afters)])
-        for key in sorted(befores.keys() | afters.keys()):
-            before, after = befores.get(key), afters.get(key)
-            path = base + key
-            if key.endswith(b"/"):
-                yield from self.diff(_oid(before), _oid(after), path)
-            else:
-                yield TreeChange(path, _blob(before), _blob(after))
+    def _look_ahead(self, touched: list[tuple[Oid, _Group]]) -> None:
+        """Read trees, and those in them that will be touched, with many requests under way."""
+        self._source.prefetch([oid for oid, _ in touched])
+        inner = (self._source.node(oid).subtree(name) for oid, group in touched for name in group.dirs)
+        self._source.prefetch([oid for oid in inner if oid is not None][:_AHEAD])
+
+    def diff(self, old: Oid | None, new: Oid | None) -> Iterator[TreeChange]:
+        """Paths of files that differ, in order, without looking into equal directories; gitlinks count as files."""
+        changes: list[TreeChange] = []
+        for base, befores, afters in self._levels(old, new):
+            for key in befores.keys() | afters.keys():
+                if not key.endswith(b"/"):
+                    changes.append(TreeChange(base + key, _blob(befores.get(key)), _blob(afters.get(key))))
+        changes.sort()
+        return iter(changes)
 
     def added(self, old: Oid | None, new: Oid | None) -> Iterator[Oid]:
-        """Every tree and blob that `new` names at a place where `old` does not; what a receiver of `new` lacks."""
-        if new is None or old == new:
-            return
-        yield new
-        befores, afters = self._differing(old, new)
-        self._source.prefetch([*_subtrees(befores), *_subtrees(afters)])
-        for key, raw in afters.items():
-            if key.endswith(b"/"):
-                yield from self.added(_oid(befores.get(key)), _oid(raw))
-            elif not raw.startswith(b"160000 "):
-                yield Oid(raw[-20:])
+        """Every tree and blob that `new` names at a place where `old` does not; what a receiver of `new` lacks.
+
+        Trees come before what they name.
+        """
+        if new is not None and new != old:
+            yield new
+        for _, _, afters in self._levels(old, new):
+            for raw in afters.values():
+                if not raw.startswith(b"160000 "):
+                    yield Oid(raw[-20:])
+
+    def _levels(
+        self, old: Oid | None, new: Oid | None
+    ) -> Iterator[tuple[bytes, dict[bytes, bytes], dict[bytes, bytes]]]:
+        """(directory, differing entries before, after) for each directory that differs; level by level, so that
+        a level's trees are read with many requests under way."""
+        level: list[tuple[bytes, Oid | None, Oid | None]] = [(b"", old, new)] if old != new else []
+        while level:
+            following: list[tuple[bytes, Oid | None, Oid | None]] = []
+            for start in range(0, len(level), _CHUNK):
+                chunk = level[start : start + _CHUNK]
+                self._source.prefetch([oid for _, *pair in chunk for oid in pair if oid is not None])
+                for base, before, after in chunk:
+                    befores, afters = self._differing(before, after)
+                    yield base, befores, afters
+                    for key in befores.keys() | afters.keys():
+                        if key.endswith(b"/"):
+                            following.append((base + key, _oid(befores.get(key)), _oid(afters.get(key))))
+            level = following
 
     def _differing(self, old: Oid | None, new: Oid | None) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
         """Entries (key -> raw) of two trees less those that both have."""
-        self._source.prefetch([oid for oid in (old, new) if oid is not None])
         a = EMPTY if old is None else self._source.node(old)
         b = EMPTY if new is None else self._source.node(new)
         start = _common_prefix(a.raws, b.raws)
@@ -338,10 +361,6 @@ def _sets_something(group: _Group) -> bool:
 
 def _oid(raw: bytes | None) -> Oid | None:
     return None if raw is None else Oid(raw[-20:])
-
-
-def _subtrees(entries: Mapping[bytes, bytes]) -> Iterator[Oid]:
-    return (Oid(raw[-20:]) for key, raw in entries.items() if key.endswith(b"/"))
 
 
 def _blob(raw: bytes | None) -> Blob | None:
