@@ -21,9 +21,7 @@ from annexd.git.refs import Expect, Refs, RefUpdate
 from annexd.git.repository import GitRepository
 from annexd.git.tree import Trees
 
-COMMIT_LIMIT = 2000
-"""With more commits than that to look at, git's own push is the better way."""
-
+_COMMIT_LIMIT = 2000
 _BATCH_BYTES = 16 << 20
 
 # Settings of the receiver that change nothing for refs that are not checked out.
@@ -68,12 +66,11 @@ class DirectDelivery:
         self.other = other
         self.refs = Refs(other)
 
-    def deliver(self, objects: GitObjects, deliveries: Sequence[Delivery]) -> dict[bytes, Outcome] | None:
+    def deliver(self, objects: GitObjects, deliveries: Sequence[Delivery]) -> dict[bytes, Outcome]:
         """Write what the other repository lacks, then move its refs in one transaction; outcome by ref.
 
-        Refs that are not where they should be are left out, the others still go. None when the histories are too far
-        apart: push then. Raises GitError, BusyError, RepositoryError, OSError; whatever happens, no ref names what
-        is not there.
+        Refs that are not where they should be are left out, the others still go. Whatever happens, no ref names what
+        is not there. Raises GitError, BusyError, RepositoryError, OSError.
         """
         outcomes: dict[bytes, Outcome] = {}
         updates: list[RefUpdate] = []
@@ -85,10 +82,7 @@ class DirectDelivery:
         if not updates:
             return outcomes
         known = {oid for oid in self.refs.list().values() if _is_commit(objects, oid)}
-        oids = missing_objects(objects, [update.new for update in updates if update.new], known)
-        if oids is None:
-            return None
-        send_objects(objects, self.other, oids)
+        send_objects(objects, self.other, [update.new for update in updates if update.new], known)
         try:
             self.refs.update_many(updates, b"push")
         except RefMoved:
@@ -117,32 +111,13 @@ def _is_commit(objects: GitObjects, oid: Oid) -> bool:
     return found is not None and found.kind == COMMIT
 
 
-def missing_objects(objects: GitObjects, news: Iterable[Oid], known: Iterable[Oid]) -> list[Oid] | None:
-    """Commits, trees and blobs reachable from `news` that a holder of `known` may lack; None if that is too much.
+def send_objects(objects: GitObjects, other: GitRepository, news: Iterable[Oid], known: Iterable[Oid] = ()) -> int:
+    """Write what is reachable from the commits `news` but not from `known` into another repository.
 
-    In an order in which each object comes after those it names.
+    `known` are commits that both have. Returns how many objects were sent; those that were there all the same are
+    left as they are. Raises RepositoryError when an object is missing here, GitError, OSError.
     """
-    trees = Trees(objects)
-    have = set(known)
-    found: dict[Oid, None] = {}
-    for new in news:
-        commits = commits_between(objects, new, have, COMMIT_LIMIT)
-        if commits is None:
-            return None
-        for oid, commit in reversed(commits):
-            parent = read_commit(objects, commit.parents[0]) if commit.parents else None
-            added = list(trees.added(parent.tree if parent else None, commit.tree))
-            found.update(dict.fromkeys(reversed(added)))
-            found[oid] = None
-        have.add(new)
-    return list(found)
-
-
-def send_objects(objects: GitObjects, other: GitRepository, oids: Sequence[Oid]) -> int:
-    """Write these objects into another repository and return their number.
-
-    Raises RepositoryError when one is missing here, OSError.
-    """
+    oids = missing_objects(objects, news, known)
     writer = ObjectWriter(other)
     for oid, found in zip(oids, objects.read_many(oids), strict=True):
         if found is None:
@@ -152,6 +127,37 @@ def send_objects(objects: GitObjects, other: GitRepository, oids: Sequence[Oid])
             writer.flush()
     writer.flush()
     return len(oids)
+
+
+def missing_objects(objects: GitObjects, news: Iterable[Oid], known: Iterable[Oid]) -> list[Oid]:
+    """Commits, trees and blobs reachable from `news` that a holder of the commits `known` may lack.
+
+    Each comes after those it names. git is asked, after a flush, when there are very many commits. Raises GitError.
+    """
+    trees = Trees(objects)
+    news, have = list(news), set(known)
+    found: dict[Oid, None] = {}
+    for new in news:
+        commits = commits_between(objects, new, have, _COMMIT_LIMIT)
+        if commits is None:
+            return _missing_by_git(objects, news, known)
+        for oid, commit in reversed(commits):
+            parent = read_commit(objects, commit.parents[0]) if commit.parents else None
+            added = list(trees.added(parent.tree if parent else None, commit.tree))
+            found.update(dict.fromkeys(reversed(added)))
+            found[oid] = None
+        have.add(new)
+    return list(found)
+
+
+def _missing_by_git(objects: GitObjects, news: Iterable[Oid], known: Iterable[Oid]) -> list[Oid]:
+    objects.flush()
+    wanted = b"".join(b"%b\n" % oid.hex().encode() for oid in news)
+    unwanted = b"".join(b"^%b\n" % oid.hex().encode() for oid in known)
+    listing = objects.repo.run(
+        b"rev-list", b"--objects", b"--no-object-names", b"--reverse", b"--stdin", stdin=wanted + unwanted
+    )
+    return [Oid(bytes.fromhex(line.decode("ascii"))) for line in listing.splitlines()]
 
 
 def direct_delivery_possible(source: GitRepository, other: GitRepository, refs: Iterable[bytes] = ()) -> bool:

@@ -44,16 +44,16 @@ class GitRemote(NamedTuple):
 
 
 class PushResult(NamedTuple):
-    """What became of one ref. `ref` is its name on the remote; `reason` is git's, such as b"fetch first"."""
+    """What became of one ref. `ref` is its name on the remote; `reason` is git's, such as "fetch first"."""
 
     ref: bytes
     ok: bool
-    reason: bytes
+    reason: str
 
     @property
-    def rejected_as_old(self) -> bool:
+    def rejected(self) -> bool:
         """Whether the remote has commits that we lack, so that fetching and merging first helps."""
-        return not self.ok and self.reason in (b"non-fast-forward", b"fetch first", b"stale info")
+        return not self.ok and self.reason in ("non-fast-forward", "fetch first", "stale info")
 
 
 def list_remotes(config: GitConfig) -> list[GitRemote]:
@@ -137,10 +137,8 @@ def parse_push_output(output: bytes) -> list[PushResult]:
         refs, found, summary = rest.partition(b"\t")
         if len(flag) != 1 or not found:
             continue
-        _, has_reason, reason = summary.rpartition(b" (")
-        results.append(
-            PushResult(refs.rpartition(b":")[2], flag != b"!", reason.removesuffix(b")") if has_reason else b"")
-        )
+        reason = summary.partition(b" (")[2].removesuffix(b")").decode("utf-8", "backslashreplace")
+        results.append(PushResult(refs.rpartition(b":")[2], flag != b"!", reason))
     return results
 
 

@@ -189,7 +189,8 @@ def _git_dir_at(directory: bytes) -> tuple[bytes, bytes | None] | None:
     if os.path.isfile(inner):
         return _follow_git_file(inner), directory
     if _is_git_dir(inner):
-        return inner, directory
+        # Through a symlink ".." would lead elsewhere; git-annex makes such symlinks for submodules and work trees.
+        return os.path.realpath(inner) if os.path.islink(inner) else inner, directory
     if _is_git_dir(directory):
         return directory, os.path.dirname(directory) if os.path.basename(directory) == b".git" else None
     return None
