@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from annexd.annex import head_journal, restage
@@ -12,11 +13,13 @@ from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
 from annexd.errors import BusyError, IndexLocked, RepositoryError
 from annexd.formats.paths import check_repo_path
+from annexd.formats.pointer import parse_pointer
 from annexd.git.commit import build_commit, parse_commit
 from annexd.git.index import IndexEntry
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid
 from annexd.git.refs import Head
+from annexd.git.tree import MODE_LINK
 from annexd.threads.deadline import Deadline
 
 REFLOG_COMMIT = b"commit: annexd"
@@ -59,6 +62,7 @@ def stage(state: AnnexState, updates: Sequence[IndexUpdate], deadline: Deadline)
     """Put the updates into the index, without a commit. Raises IndexLocked, UnsafePath, OSError."""
     with state.index.editing(deadline) as edit:
         _apply(state.objects, edit, updates)
+        take_restaged(state, edit)
         state.objects.flush()
         edit.save()
 
@@ -77,6 +81,7 @@ def stage_and_commit(
         if unmerged := edit.index.unmerged_paths():
             raise BusyError(f"{len(unmerged)} files are in conflict in the index", hint="resolve the conflicts")
         _apply(state.objects, edit, updates)
+        take_restaged(state, edit)
         tree = edit.index.write_tree(state.objects)
         head = state.refs.head()
         old_tree = tree_of(state.objects, head.oid)
@@ -104,9 +109,10 @@ def settle(state: AnnexState, deadline: Deadline) -> list[bytes]:
     To be called a second or more after a batch: an index written together with its files makes every `git status` read
     them again. Files that changed since are marked for git to look into. Raises IndexLocked.
     """
-    if not state.index.current().young_paths():
+    if not (state.index.current().young_paths() or restage.pending(state.layout)):
         return []
     with state.index.editing(deadline) as edit:
+        take_restaged(state, edit)
         edit.save()
         return edit.index.young_paths()
 
@@ -142,6 +148,29 @@ def apply_stats(edit: IndexEdit, stats: Mapping[bytes, tuple[Oid, os.stat_result
             edit.index.set(fresh._replace(flags=entry.flags, ext_flags=entry.ext_flags))
             done.append(path)
     return done
+
+
+def take_restaged(state: AnnexState, edit: IndexEdit) -> None:
+    """Tell the index what was noted while it was locked (by git-annex too), as part of a change under way. OSError."""
+    noted = restage.pending(state.layout)
+    if not noted or state.repo.work_tree is None:
+        return
+    stats: dict[bytes, tuple[Oid, os.stat_result]] = {}
+    for path, cache in noted.items():
+        entry = edit.index.get(path)
+        with suppress(OSError):
+            status = os.lstat(state.repo.work_tree + b"/" + path)
+            if entry is not None and cache == restage.inode_cache(status) and _fits(state, entry, status):
+                stats[path] = (entry.oid, status)
+    apply_stats(edit, stats)
+    restage.forget(state.layout, frozenset(noted))
+
+
+def _fits(state: AnnexState, entry: IndexEntry, status: os.stat_result) -> bool:
+    """Whether a file that nobody touched since it got or lost its content can be what the entry stands for."""
+    blob = None if entry.mode == MODE_LINK else state.objects.read_blob(entry.oid)
+    key = None if blob is None else parse_pointer(blob)
+    return key is not None and blob is not None and status.st_size in (key.size, len(blob))
 
 
 def refuse_when_unfinished(state: AnnexState) -> None:

@@ -37,9 +37,14 @@ def note(layout: RepoLayout, stats: Mapping[bytes, os.stat_result]) -> None:
             os.close(fd)
 
 
-def pending(layout: RepoLayout) -> list[bytes]:
-    """The paths that were noted; lines that make no sense are passed over. OSError."""
-    return list(dict.fromkeys(path for path, _ in map(_parse, _lines(layout)) if path))
+def pending(layout: RepoLayout) -> dict[bytes, bytes]:
+    """The paths that were noted, with the inode cache of each; lines that make no sense are passed over. OSError."""
+    return {path: cache for path, cache in map(_parse, _lines(layout)) if path}
+
+
+def inode_cache(status: os.stat_result) -> bytes:
+    """A file's stat in git-annex's words: inode, size, mtime in seconds and nanoseconds."""
+    return b"%d %d %d %d" % (status.st_ino, status.st_size, *divmod(status.st_mtime_ns, _SECOND))
 
 
 def forget(layout: RepoLayout, paths: frozenset[bytes]) -> None:
@@ -54,8 +59,7 @@ def forget(layout: RepoLayout, paths: frozenset[bytes]) -> None:
 
 
 def _line(path: bytes, status: os.stat_result) -> bytes:
-    seconds, nanoseconds = divmod(status.st_mtime_ns, _SECOND)
-    return b"%d %d %d %d:%b\n" % (status.st_ino, status.st_size, seconds, nanoseconds, path)
+    return b"%b:%b\n" % (inode_cache(status), path)
 
 
 def _lines(layout: RepoLayout) -> list[bytes]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from annexd.annex.objects import ObjectStore
 from annexd.errors import ContentChanged, UnsafePath
+from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.system import files
 from annexd.system.rename import exchange, rename_new
@@ -89,6 +90,10 @@ class WorkFiles:
             self._real.discard(directory)
             directory = directory[: max(directory.rfind(b"/"), 0)]
 
+    def forget_directories(self) -> None:
+        """Look at directories anew from now on."""
+        self._real = {b""}
+
     # making temporary files
 
     def temp_bytes(self, data: bytes, *, executable: bool) -> bytes:
@@ -99,6 +104,16 @@ class WorkFiles:
         finally:
             os.close(fd)
         return temp
+
+    def temp_content(
+        self, source: bytes | None, key: Key, *, executable: bool, thin: bool = False
+    ) -> bytes | None:
+        """A temporary file with the content of `key`, from the object at `source`; None when that is not whole."""
+        if source is None:
+            return None
+        if thin and (temp := self.temp_hard_link(source, executable=executable)) is not None:
+            return temp
+        return self.temp_copy(source, executable=executable, size=key.size)
 
     def temp_copy(self, source: bytes, *, executable: bool, size: int | None) -> bytes | None:
         """A temporary copy of an object; None when that is gone, or has not `size` bytes."""
@@ -143,6 +158,24 @@ class WorkFiles:
 
     # putting them in place
 
+    def new_symlink(self, target: bytes, path: bytes) -> os.stat_result:
+        """Make a symlink where nothing may be yet; its stat. Raises ContentChanged when something has appeared."""
+        place = self.top + b"/" + path
+        try:
+            os.symlink(target, place)
+        except FileExistsError as error:
+            raise _appeared(path) from error
+        return os.lstat(place)
+
+    def set_executable(self, path: bytes, expected: os.stat_result, *, executable: bool) -> os.stat_result:
+        """Change only the x bits of the file that looked like `expected`; its new stat. Raises ContentChanged."""
+        target = self.top + b"/" + path
+        if not unchanged(expected, _lstat(target)):
+            raise _changed(path)
+        mode = expected.st_mode & 0o777
+        os.chmod(target, mode | (mode & 0o444) >> 2 if executable else mode & ~0o111)
+        return os.lstat(target)
+
     def place_new(self, temp: bytes, path: bytes) -> os.stat_result:
         """Give the temporary file the name `path`, where nothing may be yet; its stat there.
 
@@ -159,7 +192,7 @@ class WorkFiles:
                 rename_new(temp, target)
         except FileExistsError as error:
             _unlink_quietly(temp)
-            raise ContentChanged(f"{display(path)} appeared while it was being checked out") from error
+            raise _appeared(path) from error
         except BaseException:
             _unlink_quietly(temp)
             raise
@@ -278,6 +311,10 @@ def current_umask() -> int:
             if line.startswith("Umask:"):
                 return int(line.split()[1], 8)
     return 0o022
+
+
+def _appeared(path: bytes) -> ContentChanged:
+    return ContentChanged(f"{display(path)} appeared while it was being checked out")
 
 
 def _changed(path: bytes) -> ContentChanged:
