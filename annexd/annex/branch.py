@@ -167,6 +167,10 @@ class AnnexBranch:
             before, after = self._writer.commit(witness, edit, message)
         return self._updated(BranchUpdate(before, after, tuple(changed)))
 
+    def journal_is_empty(self) -> bool:
+        """Whether nothing waits to be committed just now."""
+        return self._journal.is_empty()
+
     def commit(self, message: bytes | None = None) -> BranchUpdate:
         """Take the journal into the branch. Costs a directory listing when there is nothing in it."""
         if self._journal.is_empty():

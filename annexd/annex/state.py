@@ -9,6 +9,7 @@ from functools import cached_property
 from annexd.annex import auto_init
 from annexd.annex.branch import AnnexBranch
 from annexd.annex.config import AnnexConfig
+from annexd.annex.git_link import link_git_dir
 from annexd.annex.identity import identity_of
 from annexd.annex.index_access import IndexAccess
 from annexd.annex.journal import Journal
@@ -67,6 +68,7 @@ class AnnexState:
         if not _check_initialised(repo, config, auto_init):
             config = AnnexConfig.load(GitConfig.load(repo))
         check_usable(config)
+        link_git_dir(repo, config)
         state = cls(repo, config)
         try:
             state.branch.check_differences()
