@@ -84,8 +84,9 @@ class TreeWatcher:
             forget()
 
     def start(self) -> None:
-        """`open`, then `run` in a thread of its own until `stop`."""
-        self.open()
+        """`open` unless that was done, then `run` in a thread of its own until `stop`."""
+        if self._root_identity is None:
+            self.open()
         self._thread.start()
 
     def stop(self) -> None:
