@@ -219,14 +219,18 @@ class GitIndex:
         """
         return sorted(self._young)
 
-    def smudge_racy(self, work_tree: bytes) -> list[bytes]:
+    def smudge_racy(self, work_tree: bytes, before: int | None = None) -> list[bytes]:
         """Before the index is written: have git look into young files that differ from their entries; returns them.
 
         Their entries get size 0. Without this a file changed in the same second, at the same size, would pass
-        for unchanged once the index is younger than it.
+        for unchanged once the index is younger than it. With `before`, only files older than that second are looked
+        at: those that stay young need it only when the index is written again.
         """
         smudged = []
+        limit = None if before is None else (before & _WORD).to_bytes(4, "big")
         for path in self._young:
+            if limit is not None and (record := self._records.get(path)) is not None and record[MTIME_AT] >= limit:
+                continue
             entry = self.get(path)
             if entry is None or entry.mode == MODE_GITLINK or entry.size == 0:
                 continue

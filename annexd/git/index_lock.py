@@ -55,8 +55,7 @@ class IndexLock:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             write_all(fd, data)
-            if self._repo.shared_bits:
-                os.fchmod(fd, self._repo.file_mode(0o644))
+            self._repo.share(fd)
             status = os.fstat(fd)
         finally:
             os.close(fd)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NewType
@@ -141,12 +142,12 @@ def write_loose(repo: GitRepository, oid: Oid, content: GitObject) -> None:
     kind, data = content
     packer = zlib.compressobj(compression_level(kind, len(data)))
     compressed = packer.compress(b"%b %d\0" % (kind, len(data))) + packer.compress(data) + packer.flush()
-    # git's own name for such files, so that its gc removes what a crash leaves behind.
-    temporary = os.path.join(directory, b"tmp_obj_" + name[2:10] + b"%d" % os.getpid())
+    # Named so that git's gc removes what a crash leaves behind, and two threads with the same object do not meet.
+    temporary = os.path.join(directory, b"tmp_obj_%b%d" % (name[2:10], threading.get_native_id()))
     fd = _create(repo, temporary, directory)
     try:
         write_all(fd, compressed)
-        _share(repo, fd, 0o444)
+        repo.share(fd)
     except BaseException:
         os.unlink(temporary)
         raise
@@ -167,8 +168,3 @@ def _create(repo: GitRepository, path: bytes, directory: bytes) -> int:
         if repo.shared_bits:
             os.chmod(directory, 0o2711 | repo.shared_bits | (repo.shared_bits & 0o444) >> 2)
         return os.open(path, flags, 0o444)
-
-
-def _share(repo: GitRepository, fd: int, mode: int) -> None:
-    if repo.shared_bits:
-        os.fchmod(fd, repo.file_mode(mode))

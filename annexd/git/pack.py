@@ -141,6 +141,5 @@ def _write_file(repo: GitRepository, path: bytes, data: bytes) -> None:
 
 
 def _finish(repo: GitRepository, fd: int) -> None:
-    if repo.shared_bits:
-        os.fchmod(fd, repo.file_mode(0o444))
+    repo.share(fd)
     fdatasync(fd)

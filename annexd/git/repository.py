@@ -101,12 +101,11 @@ class GitRepository:
                 hint="only sha1 repositories are supported",
             )
 
-    def file_mode(self, mode: int) -> int:
-        """`mode` with the bits that core.sharedRepository adds, for chmod; 0 when it adds none."""
-        if not self.shared_bits:
-            return 0
-        bits = self.shared_bits if mode & 0o200 else self.shared_bits & ~0o222
-        return (mode | bits) & 0o777
+    def share(self, fd: int) -> None:
+        """Give an open new file the permission bits that core.sharedRepository adds."""
+        if self.shared_bits:
+            mode = os.fstat(fd).st_mode & 0o777
+            os.fchmod(fd, mode | (self.shared_bits if mode & 0o200 else self.shared_bits & ~0o222))
 
     def argv(self, *args: bytes) -> tuple[bytes, ...]:
         """Command line of git in this repository."""
