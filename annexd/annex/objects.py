@@ -21,6 +21,8 @@ from annexd.system.lock_pool import LOCKS, Hold, OnRelease
 FIRST_VERSION_WITH_LOCK_FILES = 10
 TRIES = 5       # others remove empty hash directories while we make them
 
+_NO_TMPFILE = frozenset((errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL))
+
 _serial = itertools.count()     # next() on it is atomic; it only makes temporary names differ
 
 
@@ -120,16 +122,7 @@ class ObjectStore:
         present = _first_file(places)
         if present is not None:
             return present
-        fd, temp = self.create_temp(mode & ~0o222)
-        try:
-            try:
-                files.write_all(fd, data)
-            finally:
-                os.close(fd)
-            return self._into_place(places[0], lambda path: os.rename(temp, path))
-        except BaseException:
-            _remove_quietly(temp)
-            raise
+        return self._into_place(places[0], lambda path: self._write_new(path, data, mode & ~0o222))
 
     def put_file(self, temp: bytes, key: Key) -> bytes:
         """Take `temp`, a file on the same file system with the verified content of `key`, into the store; its new path.
@@ -253,6 +246,38 @@ class ObjectStore:
                 if attempt == TRIES - 1:
                     raise
         return path
+
+    def _write_new(self, path: bytes, data: bytes, mode: int) -> None:
+        """Make a file whole under its name, by way of one without a name.
+
+        That one lies in the directory it is for: ext4 takes many times longer to make files in one directory after
+        others were removed there, and nothing is left lying about after a crash.
+        """
+        try:
+            fd = os.open(path[: path.rindex(b"/")], os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
+        except OSError as error:
+            if error.errno not in _NO_TMPFILE:
+                raise
+            self._write_by_rename(path, data, mode)
+            return
+        try:
+            files.write_all(fd, data)
+            with suppress(FileExistsError):     # the same content came from elsewhere meanwhile
+                os.link(b"/proc/self/fd/%d" % fd, path, src_dir_fd=fd, follow_symlinks=True)
+        finally:
+            os.close(fd)
+
+    def _write_by_rename(self, path: bytes, data: bytes, mode: int) -> None:
+        fd, temp = self.create_temp(mode)
+        try:
+            try:
+                files.write_all(fd, data)
+            finally:
+                os.close(fd)
+            os.rename(temp, path)
+        except BaseException:
+            _remove_quietly(temp)
+            raise
 
     def _remove_empty(self, directory: bytes) -> None:
         try:
