@@ -77,11 +77,16 @@ class Invocation:
         """Say, as git-annex does, that what was done is being written to git."""
         self.reporter.info("(recording state in git...)")
 
-    def save(self) -> None:
-        """Commit what the journal holds to the git-annex branch, unless annex.alwayscommit forbids it."""
+    def save(self) -> bool:
+        """Commit what the journal holds to the git-annex branch, unless annex.alwayscommit forbids it; whether any."""
         annex = self.annex()
-        if annex.config.always_commit:
-            annex.branch.commit()
+        return annex.config.always_commit and annex.branch.commit().moved
+
+    def conclude(self, *, anything_done: bool) -> int:
+        """The usual end of a command that changes things: save, say so, and count the failures."""
+        if anything_done and self.save():
+            self.recording()
+        return self.finish()
 
     def jobs(self) -> int:
         """How many files to work on at a time: -J, else annex.jobs, else 1. Raises UserError."""

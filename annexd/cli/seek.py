@@ -19,6 +19,7 @@ from annexd.errors import FormatError, UserError
 from annexd.formats.key import Key
 from annexd.formats.paths import from_text
 from annexd.formats.uuid import UUID
+from annexd.git.objects import Oid
 
 _BATCH = 500
 
@@ -74,6 +75,12 @@ def wanted_copies(annex: AnnexState, path: bytes | None) -> int:
     from annexd.annex.drop import numcopies_for
 
     return numcopies_for(annex, path)
+
+
+def annexed_file(item: Item) -> AnnexedFile:
+    """The file that an item of the work tree stands for."""
+    assert item.file is not None and item.mode is not None
+    return AnnexedFile(item.file, item.mode, Oid(b""), item.key)
 
 
 def files_named(call: Invocation, words: Sequence[str]) -> Iterator[tuple[TrackedFile, tuple[str, ...]]]:

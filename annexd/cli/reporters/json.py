@@ -106,10 +106,10 @@ class _JsonAction:
         del text
 
     def error(self, text: str) -> None:
-        self._trouble(f"{self._reporter.program}: {text}")
+        self._trouble(f"{self._reporter.program}: {text}", indent="")
 
     def warning(self, text: str) -> None:
-        self._trouble("\n".join("  " + line for line in text.splitlines()))
+        self._trouble(text, indent="  ")
 
     def field(self, name: str, value: Json) -> None:
         self._fields[name] = value
@@ -135,11 +135,11 @@ class _JsonAction:
     def _collected(self) -> dict[str, Json]:
         return self._fields | ({"note": "\n".join(self._notes)} if self._notes else {})
 
-    def _trouble(self, text: str) -> None:
+    def _trouble(self, text: str, *, indent: str) -> None:
         if self._reporter.errors_inside:
             self._errors.append(text)
         else:
-            self._reporter.write_error(text + "\n")
+            self._reporter.write_error("".join(f"{indent}{line}\n" for line in text.splitlines()))
 
 
 def _text(word: str) -> str:
