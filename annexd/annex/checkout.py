@@ -119,6 +119,8 @@ class _Run:
                 self._remove(step, emptied)
         for directory in sorted(emptied, key=len, reverse=True):
             self._work.remove_empty_directories(directory)
+        for directory in plan.directories:
+            self._clear_directory(directory)
         for step in plan.steps:
             if step.new is not None:
                 self._write(step, step.new)
@@ -171,13 +173,11 @@ class _Run:
             self.stats[path] = os.lstat(self._work.absolute(path))
             return
         if seen is None and mode == LINK_MODE:
-            self._clear_directory(path)
             self._note_missing(blob)
             self.stats[path] = self._work.new_symlink(self._blobs.data(oid), path)
             return
         temp = self._temp(blob)
         if seen is None:
-            self._clear_directory(path)
             self.stats[path] = self._work.place_new(temp, path)
         else:
             self.stats[path] = self._work.replace(temp, path, seen)
@@ -203,12 +203,10 @@ class _Run:
             self.result.missing.append(key)
 
     def _clear_directory(self, path: bytes) -> None:
-        """Directories that hold nothing but directories may be in the way of a file."""
-        place = self._work.absolute(path)
-        if os.path.isdir(place) and not os.path.islink(place):
-            for base, _, _ in os.walk(place, topdown=False):
-                os.rmdir(base)
-            self._work.forget_directories()
+        """Remove a directory, if it is still there, that holds nothing but directories."""
+        for base, _, _ in os.walk(self._work.absolute(path), topdown=False):
+            os.rmdir(base)
+        self._work.forget_directories()
 
 
 def _check_ref(state: AnnexState, move: HeadMove) -> None:

@@ -32,10 +32,14 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All steps, or the paths that are in the way: then nothing may be done."""
+    """All steps, or the paths that are in the way: then nothing may be done.
+
+    `directories` are those that give way to a file, and hold nothing but directories once the removals are done.
+    """
 
     steps: list[Step]
     blocked: list[bytes]
+    directories: frozenset[bytes]
 
 
 class Blobs:
@@ -101,6 +105,7 @@ class _Planner:
         self._store = store
         self._leaving = {change.path for change in changes if change.new is None}
         self._directories: dict[bytes, bytes | None] = {b"": b""}
+        self._giving_way: set[bytes] = set()
 
     def plan(self) -> Plan:
         steps: list[Step] = []
@@ -111,7 +116,7 @@ class _Planner:
                 steps.append(found)
             else:
                 blocked.update(dict.fromkeys(found))
-        return Plan(steps, list(blocked))
+        return Plan(steps, list(blocked), frozenset(self._giving_way))
 
     def _step(self, change: TreeChange) -> Step | list[bytes]:
         """The step, or what is in its way."""
@@ -166,8 +171,8 @@ class _Planner:
             return [path]
         if new is None or old is not None:
             return [path]       # a person put a directory in the file's place
-        strangers = self._strangers(path)
-        return strangers or Step(path, old, new, None)
+        self._giving_way.add(path)
+        return self._strangers(path) or Step(path, old, new, None)
 
     def _strangers(self, directory: bytes) -> list[bytes]:
         """Files below a directory that has to go which do not go by themselves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -91,9 +92,14 @@ class IndexEdit:
 
     def save(self) -> None:
         """Make the changes the index that everybody sees. Objects it names must be in the repository. OSError."""
-        if self._repo.work_tree is not None:
-            self.index.smudge_racy(self._repo.work_tree)
-        self.index.written(self._lock.commit(self.index.serialise()))
+        top = self._repo.work_tree
+        second = int(time.time())
+        if top is not None:
+            self.index.smudge_racy(top, second)
+        data = self.index.serialise()
+        if top is not None and int(time.time()) > second and self.index.smudge_racy(top):
+            data = self.index.serialise()       # the second passed, so more files stop being young with this write
+        self.index.written(self._lock.commit(data))
         self.saved = True
 
 
