@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 
 def default_description(directory: bytes, environ: Mapping[bytes, bytes] = os.environb) -> bytes:
-    """USER@HOST:DIR, with "~" for the home directory; `directory` is the top of the work tree or the bare repository."""
+    """USER@HOST:DIR with "~" for the home directory; `directory` is the top of the work tree or a bare repository."""
     return b"%b@%b:%b" % (user_name(environ), host_name(), _shortened(directory, environ))
 
 

@@ -17,7 +17,8 @@ from annexd.annex.layout import RepoLayout
 from annexd.annex.state import AnnexState
 from annexd.annex.verify import Verdict, verify_file
 from annexd.annex.work_entries import EntryKind, read_entry
-from annexd.errors import AnnexError
+from annexd.annex.work_files import unchanged
+from annexd.errors import AnnexError, UnsafePath
 from annexd.formats.paths import check_repo_path, display
 from annexd.formats.pointer import parse_pointer
 from annexd.git.index_lock import remove_stale_lock
@@ -60,7 +61,7 @@ def _remove_index_lock(state: AnnexState) -> list[str]:
 
 
 def _commit_journal(state: AnnexState) -> list[str]:
-    if state.branch.journal_is_empty():
+    if state.branch.journal_is_empty() or not state.config.always_commit:
         return []
     update = state.branch.commit()
     return ["committed the journal that an earlier process had left"] if update.moved else []
@@ -122,7 +123,7 @@ def _clear_scratch(state: AnnexState) -> list[str]:
             _unlink(path)
         else:
             kept.append(_keep(state.layout, path))
-    return [f"kept a file that was being replaced or written as {display(path)}: look at it, then remove it" for path in kept]
+    return [f"kept a file that was being written or replaced: look at {display(path)}, then remove it" for path in kept]
 
 
 def _is_replaceable(path: bytes) -> bool:
@@ -172,7 +173,9 @@ def _restage(state: AnnexState) -> list[str]:
 def _verified(state: AnnexState, path: bytes) -> tuple[Oid, os.stat_result] | None:
     """The index's blob and the file's stat when the file is what the blob stands for; None when git has to look."""
     assert state.repo.work_tree is not None
-    entry = state.index.current().get(check_repo_path(path))
+    if not _is_inside(path):
+        return None
+    entry = state.index.current().get(path)
     blob = None if entry is None else state.objects.read_blob(entry.oid)
     key = None if blob is None else parse_pointer(blob)
     if entry is None or key is None:
@@ -183,9 +186,17 @@ def _verified(state: AnnexState, path: bytes) -> tuple[Oid, os.stat_result] | No
         return None
     if before.kind is EntryKind.FILE and verify_file(place, key) is not Verdict.MATCHES:
         return None
-    if before.kind not in (EntryKind.FILE, EntryKind.POINTER) or os.lstat(place) != before.stat:
+    if before.kind not in (EntryKind.FILE, EntryKind.POINTER) or not unchanged(before.stat, os.lstat(place)):
         return None
     return entry.oid, before.stat
+
+
+def _is_inside(path: bytes) -> bool:
+    try:
+        check_repo_path(path)
+    except UnsafePath:
+        return False
+    return True
 
 
 def _is_alive(pid: int) -> bool:
