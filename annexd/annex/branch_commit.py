@@ -28,6 +28,7 @@ from annexd.git.refs import Refs
 from annexd.git.repository import GitRepository
 from annexd.system.files import read_file, write_atomically
 from annexd.system.processes import run
+from annexd.threads.faults import reach
 
 BRANCH = b"refs/heads/git-annex"
 TRANSITIONS_LOG = b"transitions.log"
@@ -88,10 +89,12 @@ class BranchWriter:
             new = base.tip
             if tree != base.root or parents or base.tip is None:
                 new = self._write_commit(tree, base.tip, parents, message)
+                reach("branch-before-ref")
                 try:
                     self._refs.update(BRANCH, new, base.tip)
                 except BusyError:  # moved by others, or locked by them for longer than git waits
                     continue
+            reach("branch-after-ref")
             self._settle(witness, staged, new)
             return base.tip, new
         raise RefMoved("the git-annex branch was moved by others again and again", hint="try again")

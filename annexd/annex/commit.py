@@ -21,6 +21,7 @@ from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid
 from annexd.git.refs import Head
 from annexd.git.tree import MODE_LINK
 from annexd.threads.deadline import Deadline
+from annexd.threads.faults import reach
 
 REFLOG_COMMIT = b"commit: annexd"
 REMOVE = 0
@@ -93,12 +94,15 @@ def stage_and_commit(
         state.objects.flush()
         move = HeadMove(_ref(head), head.oid, commit, old_tree, tree)
         head_journal.note(state.layout, move)
+        reach("commit-before-ref")
         try:
             state.refs.update(move.ref, commit, head.oid, REFLOG_COMMIT)
         except BaseException:
             head_journal.forget(state.layout)
             raise
+        reach("commit-before-index")
         edit.save()
+        reach("commit-after-index")
         head_journal.forget(state.layout)
         return CommitResult(head.oid, commit, tree, edit.index.young_paths())
 

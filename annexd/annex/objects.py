@@ -17,6 +17,7 @@ from annexd.formats.key import MAX_FILE_NAME, Key, check_safe
 from annexd.formats.units import format_size
 from annexd.system import files, processes
 from annexd.system.lock_pool import LOCKS, Hold, OnRelease
+from annexd.threads.faults import reach
 
 FIRST_VERSION_WITH_LOCK_FILES = 10
 TRIES = 5       # others remove empty hash directories while we make them
@@ -240,6 +241,7 @@ class ObjectStore:
             try:
                 _make_directory(directory, self.lockdown)
                 act(path)
+                reach("object-placed")
                 self.lockdown.freeze_dir(directory)
                 break
             except (FileNotFoundError, PermissionError):    # somebody dropped, or froze, the same key meanwhile

@@ -28,6 +28,7 @@ from annexd.formats.pointer import parse_pointer, pointer_for
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.objects import BLOB, Oid, object_id
 from annexd.threads.deadline import Deadline
+from annexd.threads.faults import reach
 
 __all__ = ["EntryKind", "WorkTreeEntry", "annexed_paths", "depopulate", "populate", "read_entry"]
 
@@ -83,6 +84,7 @@ def populate(state: AnnexState, keys: Iterable[Key], deadline: Deadline | None =
             if status is not None:
                 stats[entry.path] = (entry.oid, status)
                 result.populated.append(entry.path)
+                reach("populate-half")
     refresh_stat(state, stats, deadline or Deadline(INDEX_WAIT))
     return result
 

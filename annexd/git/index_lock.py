@@ -15,6 +15,7 @@ from annexd.errors import IndexLocked
 from annexd.git.repository import GitRepository
 from annexd.system.files import write_all
 from annexd.threads.deadline import Deadline
+from annexd.threads.faults import reach
 
 _FIRST_WAIT = 0.001
 _LONGEST_WAIT = 0.02
@@ -59,7 +60,9 @@ class IndexLock:
             status = os.fstat(fd)
         finally:
             os.close(fd)
+        reach("index-before-rename")
         os.rename(temporary, self._index)
+        reach("index-before-unlock")
         self.release()
         return status
 

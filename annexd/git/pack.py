@@ -17,6 +17,7 @@ from itertools import accumulate
 
 from annexd.git.repository import GitRepository
 from annexd.system.files import fdatasync, write_all
+from annexd.threads.faults import reach
 
 _TYPES = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 _IDX_MAGIC = b"\xfftOc\x00\x00\x00\x02"
@@ -42,6 +43,7 @@ def write_pack(repo: GitRepository, entries: Iterable[tuple[bytes, bytes, bytes,
         _write_file(repo, idx_temp, pack_index(placed, checksum))
         stem = os.path.join(directory, b"pack-" + checksum.hex().encode())
         os.rename(pack_temp, stem + b".pack")
+        reach("pack-before-index")
         os.rename(idx_temp, stem + b".idx")
     except BaseException:
         for path in (pack_temp, idx_temp):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from annexd.annex.layout import RepoLayout
@@ -25,8 +25,8 @@ from annexd.errors import (
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.remotes.contract import Accept, Meter, RemoteSpec, SmallResult, Verified
-from annexd.remotes.object_copy import check_bytes, copy_object
-from annexd.system import files
+from annexd.remotes.object_copy import check_bytes, copy_object, opened_object, read_object
+from annexd.threads.faults import reach
 
 GONE = frozenset((errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT))
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -82,6 +82,7 @@ class LocalGitRemote:
                 copy_object(source_fd, dest_fd, key, meter, verify=Verified.YES)
             finally:
                 os.close(dest_fd)
+            reach("upload-before-placed")
             peer.store.put_file(temp, key)
             self._note(peer, [(key, Presence.PRESENT)])
 
@@ -94,6 +95,7 @@ class LocalGitRemote:
 
             def give(key: Key, source: bytes) -> None:
                 put(_read_small(key, source, _ours_is_gone), key)
+                reach("upload-small")
 
             results = [(key, self._attempt(give, key, source)) for key, source in batch]
             self._note(peer, [(key, Presence.PRESENT) for key, error in results if error is None])
@@ -106,11 +108,8 @@ class LocalGitRemote:
             path = peer.store.locate(key)
             if path is None:
                 raise self._missing(key)
-            source_fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
+            with opened_object(path) as source_fd:
                 _copy_to_file(source_fd, dest, key, meter, verify)
-            finally:
-                os.close(source_fd)
         return verify
 
     def retrieve_small(self, keys: Sequence[Key], accept: Accept) -> list[SmallResult]:
@@ -265,14 +264,12 @@ def _is_at(path: bytes, state: AnnexState) -> bool:
 
 @contextmanager
 def _opened_here(key: Key, source: bytes) -> Iterator[int]:
-    try:
-        fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _ours_is_gone(key) from error
-    try:
+    with ExitStack() as opened:
+        try:
+            fd = opened.enter_context(opened_object(source))
+        except OSError as error:
+            raise _ours_is_gone(key) from error
         yield fd
-    finally:
-        os.close(fd)
 
 
 def _ours_is_gone(key: Key) -> ContentMissing:
@@ -281,7 +278,7 @@ def _ours_is_gone(key: Key) -> ContentMissing:
 
 def _read_small(key: Key, path: bytes, missing: Callable[[Key], ContentMissing]) -> bytes:
     try:
-        data = files.read_file(path, limit=MAX_SMALL)
+        data = read_object(path, MAX_SMALL)
     except FileNotFoundError as error:
         raise missing(key) from error
     check_bytes(key, data)

@@ -22,6 +22,7 @@ from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, SharesTransferNotes, Verified
 from annexd.remotes.object_copy import Check
 from annexd.system import files
+from annexd.threads.faults import reach
 from annexd.transfer import small_batch
 from annexd.transfer.job import SMALL, Outcome, Result
 from annexd.transfer.locks import OPPOSITE, InfoFile, announced
@@ -106,6 +107,7 @@ class _Watch:
         self._infos = infos
 
     def update(self, done: int) -> None:
+        reach("transfer-half")
         self._meter.update(done)
         for info in self._infos:
             info.update(done)
