@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from annexd.backends import registry as backends
-from annexd.errors import VerificationFailed
+from annexd.errors import TransferFailed, VerificationFailed
 from annexd.formats.key import Key
+from annexd.formats.paths import display
 from annexd.remotes.contract import Meter, Verified
 from annexd.system import files
+from annexd.system.lock_pool import LOCKS
 
 CHUNK = 1 << 20
 CONTINUE_FROM = 1 << 16     # a shorter start is not worth reading twice
@@ -47,6 +50,35 @@ def check_bytes(key: Key, data: bytes) -> None:
     check = Check(key)
     check.update(data)
     check.finish(len(data))
+
+
+@contextmanager
+def opened_object(path: bytes) -> Iterator[int]:
+    """An object opened for reading. OSError.
+
+    Before version 10 objects are their own lock files, and closing one in the ordinary way would drop a lock on it
+    that another thread of ours relies on; so the pool of locks closes it.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        LOCKS.close(fd)
+
+
+def read_object(path: bytes, limit: int) -> bytes:
+    """The content of a small object; TransferFailed when it is longer than `limit` bytes. OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        if size > limit:
+            raise TransferFailed(f"{display(path)} has {size} bytes, more than its key tells")
+        data = os.read(fd, size + 1)
+        while len(data) < size and (more := os.read(fd, size - len(data))):
+            data += more
+        return data
+    finally:
+        LOCKS.close(fd)
 
 
 def copy_object(source_fd: int, dest_fd: int, key: Key, meter: Meter, *, verify: Verified) -> None:
