@@ -43,8 +43,8 @@ class Decision(NamedTuple):
 class AddPolicy:
     """Decides by dotfiles, annex.largefiles, annex.addsmallfiles and annex.addunlocked. Owned by one thread.
 
-    `attributes` must know ATTRIBUTES. `when_unset` is what happens without annex.addunlocked: `git annex add` locks, the
-    assistant does not; `backend` overrides all settings. Source: git-annex, which files are annexed when adding.
+    `attributes` must know ATTRIBUTES. `when_unset` is what happens without annex.addunlocked: `git annex add` locks,
+    the assistant does not; `backend` overrides all settings. Source: git-annex, which files are annexed when adding.
     """
 
     def __init__(
