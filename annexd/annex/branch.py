@@ -160,7 +160,7 @@ class AnnexBranch:
         changed: list[bytes] = []
 
         def edit(base: Base) -> Root:
-            tree, changed[:] = self._trees.changed_by(base.tree, changes)
+            tree, changed[:] = self._trees.changed_by(base.tree, changes, base.staged)
             return tree
 
         with self._journal.locked() as witness:
@@ -177,7 +177,7 @@ class AnnexBranch:
             tip = self.tip()
             return BranchUpdate(tip, tip)
         with self._journal.locked() as witness:
-            old, new = self._writer.commit(witness, lambda base: base.tree, message)
+            old, new = self._writer.commit(witness, self._with_journal, message)
         return self._updated(BranchUpdate(old, new))
 
     def merge_siblings(self) -> BranchUpdate:
@@ -258,8 +258,11 @@ class AnnexBranch:
             return BranchUpdate(old, new, refused=plan.refused)
         raise RefMoved("the git-annex branch was moved by others again and again", hint="try again")
 
+    def _with_journal(self, base: Base) -> Root:
+        return self._trees.edited(base.tree, base.staged)
+
     def _with_siblings(self, siblings: Sequence[Oid], base: Base) -> Root:
-        tree = base.tree
+        tree = self._with_journal(base)
         for sibling in siblings:
             tree = self._trees.merged(tree, self._trees.root(sibling))
         return tree

@@ -9,7 +9,7 @@ Source: git-annex, commits of the git-annex branch.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -39,12 +39,15 @@ _ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a new commit is built on: the tip, and its tree with journal and git-annex's index taken in."""
+    """What a new commit is built on."""
 
     tip: Oid | None
-    tree: Root
     root: Root
-    """The tree of `tip` alone."""
+    """The tree of `tip`."""
+    tree: Root
+    """The same with what the branch had lost."""
+    staged: Mapping[bytes, bytes]
+    """New contents from the journal."""
 
 
 class BranchWriter:
@@ -76,7 +79,7 @@ class BranchWriter:
         message: bytes | None = None,
         parents: Sequence[Oid] = (),
     ) -> tuple[Oid | None, Oid | None]:
-        """Move the branch to a commit of the tree that `edit` makes of the base; (old tip, new tip).
+        """Move the branch to a commit of the tree that `edit` makes of the base, `staged` included; (old tip, new tip).
 
         `edit` is called again when the ref moved meanwhile. When the tree is that of the tip already there is no new
         commit, unless `parents`, that are to be noted as merged, are given. Nothing stays in the journal.
@@ -129,7 +132,7 @@ class BranchWriter:
         if lost or tip not in recorded:
             # Journal files replace what they were based on, but that was an older state of the branch.
             staged = {path: union_merge(data, self.trees.read(tree, path)) for path, data in staged.items()}
-        return Base(tip, self.trees.edited(tree, staged), root)
+        return Base(tip, root, tree, staged)
 
     def _contains(self, tip: Oid | None, commit: Oid) -> bool:
         """Whether all that `commit` held went into `tip`; if not, the branch was moved back, or replaced."""

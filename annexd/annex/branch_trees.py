@@ -126,13 +126,15 @@ class BranchTrees:
         changes = {path: None if data is None else (MODE_FILE, add(BLOB, data)) for path, data in edit.items()}
         return self._trees.update(root, changes)
 
-    def changed_by(self, root: Root, changes: Mapping[bytes, Change]) -> tuple[Root, list[bytes]]:
-        """The tree after each file went through its function, and the paths that got new content.
+    def changed_by(
+        self, root: Root, changes: Mapping[bytes, Change], staged: Mapping[bytes, bytes]
+    ) -> tuple[Root, list[bytes]]:
+        """The tree with `staged`, after files went through functions; and the paths to which those gave new content.
 
         Goes through the top directories in order, some at a time, as then each tree is read and parsed only once.
         """
         by_top: dict[bytes, list[bytes]] = {}
-        for path in changes:
+        for path in {**changes, **staged} if staged else changes:
             by_top.setdefault(path.partition(b"/")[0] if b"/" in path else b"", []).append(path)
         tops = sorted(by_top)
         changed: list[bytes] = []
@@ -141,29 +143,34 @@ class BranchTrees:
             chunk = tops[start : start + _TOPS_AT_ONCE]
             old = dict(self.read_many(root, [path for top in chunk for path in by_top[top]]))
             for top in chunk:
-                new = self._new_blobs(by_top[top], old, changes)
-                changed += new
+                contents = {path: old.get(path) for path in by_top[top]}
+                changed += self._apply(contents, changes, staged)
+                new = {p: data for p, data in contents.items() if data is not None and data != old.get(p)}
                 edits.update(self._new_top(root, top, new))
         return self._trees.update(root, edits), changed
 
-    def _new_blobs(
-        self, paths: Iterable[bytes], old: Mapping[bytes, bytes], changes: Mapping[bytes, Change]
-    ) -> dict[bytes, Blob | None]:
-        new: dict[bytes, Blob | None] = {}
-        for path in paths:
-            before = old.get(path)
-            data = changes[path](before)
+    def _apply(
+        self, contents: dict[bytes, bytes | None], changes: Mapping[bytes, Change], staged: Mapping[bytes, bytes]
+    ) -> list[bytes]:
+        """Put the new contents in the place of the old ones; the paths that `changes` gave something new."""
+        changed = []
+        for path, old in contents.items():
+            before = contents[path] = staged.get(path, old)
+            data = changes[path](before) if path in changes else None
             if data is not None and data != before:
-                new[path] = (MODE_FILE, self._objects.add(BLOB, data))
-        return new
+                contents[path] = data
+                changed.append(path)
+        return changed
 
-    def _new_top(self, root: Root, top: bytes, new: dict[bytes, Blob | None]) -> dict[bytes, Blob | None]:
-        """One top directory (or, as b"", the files at the top) after its changes, as changes of the root."""
-        if not new or not top:
-            return new
+    def _new_top(self, root: Root, top: bytes, new: Mapping[bytes, bytes]) -> dict[bytes, Blob | None]:
+        """One top directory (or, as b"", the files at the top) with its new contents, as changes of the root."""
+        add = self._objects.add
+        blobs = {path[len(top) + 1 if top else 0 :]: (MODE_FILE, add(BLOB, data)) for path, data in new.items()}
+        if not blobs or not top:
+            return {**blobs}
         there = self._trees.lookup(root, top)
         subtree = there[1] if there is not None and there[0] == MODE_DIR else None
-        tree = self._trees.update(subtree, {path[len(top) + 1 :]: blob for path, blob in new.items()})
+        tree = self._trees.update(subtree, blobs)
         return {top: None if tree is None else (MODE_DIR, tree)}
 
     def merged(self, local: Root, ref: Root) -> Root:
