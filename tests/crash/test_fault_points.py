@@ -1,0 +1,87 @@
+"""A daemon that dies between two steps of its work is started again, and everything is as if it had not died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.crash import ground
+from tests.crash.conftest import Judge
+from tests.crash.load import LARGE, Person
+from tests.support.eventually import eventually
+from tests.support.pair import Pair, Side
+
+DEATH_LIMIT = 30.0
+
+# Where a daemon dies that gets new files of a person.
+SENDING = (
+    "object-placed",            # content has its name, git does not know of it
+    "object-placed:7",
+    "branch-before-ref",        # objects of the git-annex branch are written
+    "branch-after-ref",         # ... the journal still has what the branch has now
+    "commit-before-ref",        # the note of the commit is written
+    "commit-before-index",      # HEAD has it, the index does not
+    "commit-after-index",
+    "index-before-rename",
+    "index-before-unlock",
+    "push-before-refs",
+    "upload-small",
+    "transfer-half",
+    "upload-before-placed",
+)
+# Where a daemon dies that gets files from the other side.
+RECEIVING = (
+    "checkout-half",
+    "checkout-half:9",
+    "checkout-before-ref",
+    "checkout-before-index",
+)
+
+
+def write_much(side: Side, person: Person) -> None:
+    """A burst, a large file, and after they are seen changes of both."""
+    for number in range(20):
+        person.put(f"{person.name}/burst/{number}.dat", b"%d: " % number + b"x" * 3000)
+    person.put(f"{person.name}/large.bin", bytes(range(256)) * (LARGE // 256))
+    person.work(12)
+
+
+def restart_after_death(side: Side) -> None:
+    """Wait until the daemon has died at its fault point; then it runs again, without one."""
+    daemon = side.running
+    assert daemon is not None
+    eventually(lambda: not daemon.is_running(), DEATH_LIMIT, "the daemon's death at its fault point")
+    assert daemon.process.returncode == -9
+
+
+@pytest.mark.parametrize("point", SENDING)
+def test_dying_while_files_are_taken_in_and_sent_loses_nothing(
+    pair: Pair, people: Callable[[int], tuple[Person, Person]], judge: Judge, point: str
+) -> None:
+    alice, bob = people(1)
+    pair.b.start()
+    pair.a.spawn(ANNEXD_FAULT=point)
+    write_much(pair.a, alice)
+    restart_after_death(pair.a)
+    ground.assert_nothing_named_is_absent(pair)
+    alice.work(3)
+    bob.work(3)
+    pair.a.start()
+    judge(alice, bob)
+
+
+@pytest.mark.parametrize("point", RECEIVING)
+def test_dying_while_files_are_checked_out_loses_nothing(
+    pair: Pair, people: Callable[[int], tuple[Person, Person]], judge: Judge, point: str
+) -> None:
+    alice, bob = people(2)
+    pair.b.spawn(ANNEXD_FAULT=point)
+    pair.a.start()
+    write_much(pair.a, alice)
+    restart_after_death(pair.b)
+    ground.assert_nothing_named_is_absent(pair)
+    alice.work(3)
+    bob.work(3)
+    pair.b.start()
+    judge(alice, bob)
