@@ -71,6 +71,7 @@ class BranchWriter:
         self._refs = refs
         self._journal = journal
         self._identity = identity
+        self._record = layout.annexd_dir + b"/branch-tip"
 
     def commit(
         self,
@@ -110,8 +111,7 @@ class BranchWriter:
 
     def can_fast_forward(self, new: Oid) -> bool:
         """Whether `new` holds everything that was ever committed here, and nothing waits in the journal."""
-        recorded = (self._known_tip(), self._index_tip())
-        held = all(known is None or self._contains(new, known) for known in recorded)
+        held = all(self._contains(new, known) for known in self._recorded_tips())
         return held and self._journal.is_empty() and not self._unknown_index()
 
     def fast_forward(self, witness: JournalLocked, old: Oid | None, new: Oid) -> None:
@@ -122,8 +122,8 @@ class BranchWriter:
     def _base(self, staged: dict[bytes, bytes]) -> Base:
         tip = self._refs.read(BRANCH)
         root = self.trees.root(tip)
-        recorded = {known for known in (self._known_tip(), self._index_tip()) if known is not None}
-        lost = [self.trees.root(known) for known in recorded if known != tip and not self._contains(tip, known)]
+        recorded = self._recorded_tips()
+        lost = [self.trees.root(known) for known in recorded if not self._contains(tip, known)]
         lost += self._unknown_index()
         tree = root
         for other in lost:
@@ -136,6 +136,8 @@ class BranchWriter:
 
     def _contains(self, tip: Oid | None, commit: Oid) -> bool:
         """Whether all that `commit` held went into `tip`; if not, the branch was moved back, or replaced."""
+        if commit == tip:
+            return True
         if self._objects.read(commit) is None:
             return True  # gone, so there is nothing to take from it
         return tip is not None and is_ancestor(self._objects, commit, tip)
@@ -143,7 +145,7 @@ class BranchWriter:
     def _unknown_index(self) -> list[Root]:
         """The tree of an index of git-annex's of which nobody knows what it was brought up to."""
         index = self._layout.branch_index
-        if self._index_tip() is not None or not os.path.exists(index):
+        if not os.path.exists(index) or self._index_tip() is not None:
             return []
         with suppress(FileNotFoundError):
             os.unlink(index + b".lock")  # whoever held it is gone: it is only taken inside the journal lock
@@ -187,32 +189,36 @@ class BranchWriter:
         return os.fsencode(given) if given else DEFAULT_MESSAGE
 
     def _settle(self, witness: JournalLocked, staged: Iterable[bytes], tip: Oid | None) -> None:
-        if tip is not None and tip != self._known_tip():
+        if tip is not None and tip != _read_oid(self._record):
             self._remember(tip)
         if tip != self._index_tip():
             self._drop_index()
         self._journal.remove(witness, staged)
 
-    # what the branch was when it was last written
-
-    def _known_tip(self) -> Oid | None:
-        return _read_oid(self._layout.annexd_dir + b"/branch-tip")
+    def _recorded_tips(self) -> set[Oid]:
+        """Where annexd, and git-annex, last left the branch."""
+        return {known for known in (_read_oid(self._record), self._index_tip()) if known is not None}
 
     def _remember(self, tip: Oid) -> None:
-        path = self._layout.annexd_dir + b"/branch-tip"
+        data = tip.hex().encode() + b"\n"
         try:
-            write_atomically(path, tip.hex().encode() + b"\n")
+            write_atomically(self._record, data)
         except FileNotFoundError:
             os.makedirs(self._layout.annexd_dir, exist_ok=True)
-            write_atomically(path, tip.hex().encode() + b"\n")
+            write_atomically(self._record, data)
 
     def _index_tip(self) -> Oid | None:
-        """The commit that git-annex's index was last brought up to; that file is no lock despite its name."""
+        """The commit that git-annex's index was last brought up to; that file is no lock, despite its name."""
         return _read_oid(self._layout.lock(b"index.lck"))
 
     def _drop_index(self) -> None:
-        """Let git-annex make its index anew: updating it costs more, and a stale one would bring old lines back."""
-        for path in (self._layout.branch_index, self._layout.lock(b"index.lck"), self._layout.lock(b"index.lock")):
+        """Let git-annex make its index anew: a stale one would bring old lines back, and updating it costs more.
+
+        The note of what it was brought up to goes first. A git-annex that runs now, and found an index when it
+        started, will fill an empty one; without the note it merges the branch into that, with it it would not.
+        """
+        index = self._layout.branch_index
+        for path in (self._layout.lock(b"index.lck"), index, index + b".lock"):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
