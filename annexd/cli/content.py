@@ -1,4 +1,4 @@
-"""What the commands share that move content: open remotes, where content may come from, and what to say when it cannot."""
+"""What commands that move content share: open remotes, where content may come from, what to say when it cannot."""
 
 from __future__ import annotations
 

@@ -88,6 +88,12 @@ class Invocation:
             self.recording()
         return self.finish()
 
+    def conclude_changes(self, *, staged: bool) -> int:
+        """The same for a command that changes git's index, whatever became of the git-annex branch."""
+        if self.save() or staged:
+            self.recording()
+        return self.finish()
+
     def jobs(self) -> int:
         """How many files to work on at a time: -J, else annex.jobs, else 1. Raises UserError."""
         asked = getattr(self._options, "jobs", None) or self.annex().config.jobs or "1"

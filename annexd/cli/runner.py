@@ -13,7 +13,7 @@ from annexd.threads.deadline import Deadline
 from annexd.threads.named_thread import NamedThread
 
 Perform = Callable[[AnnexState, Item], bool]
-"""Acts on one item with a state of its own thread, telling the invocation's reporter; False if nothing was to be done."""
+"""Acts on one item with its thread's own state, telling the invocation's reporter; False if nothing was to be done."""
 
 
 def for_each(call: Invocation, items: Iterable[Item], perform: Perform, *, is_batch: bool = False) -> None:

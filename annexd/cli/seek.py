@@ -1,4 +1,4 @@
-"""Which files or keys a command works on: paths, --all, --key, --branch, --batch, less what matching options exclude."""
+"""Which files or keys a command works on: paths, --all, --key, --branch, --batch, and matching options."""
 
 from __future__ import annotations
 

@@ -55,6 +55,9 @@ class Reporter(Protocol):
     ) -> Action:
         """Start an action on a file (path as shown to the user), a key, or something else that `subject` names."""
 
+    def begin_silent(self, command: str, *, file: bytes, given: Sequence[str] = ()) -> Action:
+        """An action of which people see only the errors, as it never really started."""
+
     def line(self, data: bytes) -> None:
         """Output that is itself what the user asked for, written as it is."""
 

@@ -42,6 +42,10 @@ class JsonReporter:
             fields["key"] = bytes(key).decode("utf-8", "replace")
         return _JsonAction(self, fields, "" if file is None else quote(file, self.quoting))
 
+    def begin_silent(self, command: str, *, file: bytes, given: Sequence[str] = ()) -> Action:
+        """Start collecting an object."""
+        return self.begin(command, file=file, given=given)
+
     def line(self, data: bytes) -> None:
         """Nothing: machines read `record`."""
 

@@ -40,6 +40,11 @@ class TextReporter:
             subject = str(key)
         return _TextAction(self, f"{command} {subject} ", buffered=self._concurrent)
 
+    def begin_silent(self, command: str, *, file: bytes, given: Sequence[str] = ()) -> Action:
+        """An action that says nothing but its errors."""
+        del command, file, given
+        return _QuietAction(self)
+
     def line(self, data: bytes) -> None:
         """Write `data` as it is."""
         with self._lock:

@@ -1,0 +1,22 @@
+"""`pull`: history and content come from the remotes."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from annexd.cli.arguments import Parser
+from annexd.cli.invocation import Invocation
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    from annexd.cli import syncing
+
+    syncing.configure(parser, syncing.Parts(pull=True, content=True))
+
+
+def run(call: Invocation, options: Namespace) -> int:
+    """Do it."""
+    from annexd.cli import syncing
+
+    return syncing.run(call, options, syncing.Parts(pull=True, content=True))

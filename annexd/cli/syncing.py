@@ -1,0 +1,231 @@
+"""One exchange with the remotes: commit, pull, content, push. sync, pull, push and assist choose among the parts."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from annexd.annex.state import AnnexState
+from annexd.cli.arguments import Parser, add_jobs
+from annexd.cli.content import Arrivals, Remotes, fetch, send
+from annexd.cli.invocation import Failed, Invocation
+from annexd.cli.runner import for_each
+from annexd.cli.seek import Item, seek
+from annexd.cli.staging import INDEX_SECONDS
+from annexd.errors import BusyError, UserError
+from annexd.formats.paths import display, from_text
+from annexd.remotes.contract import RemoteSpec
+from annexd.sync.fetch import fetch_remote, may_fetch
+from annexd.sync.merge import MergeKind, branch_to_sync, local_synced, merge_into_head, remote_refs
+from annexd.sync.push import PushKind, may_push, push_remote
+from annexd.threads.deadline import Deadline
+from annexd.threads.stop_signal import StopSignal
+
+PUSH_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a command does by default."""
+
+    add: bool = False
+    commit: bool = False
+    pull: bool = False
+    push: bool = False
+    content: bool = False
+
+
+def configure(parser: Parser, parts: Parts) -> None:
+    """Declare the options that go with these parts."""
+    parser.set_words("[REMOTE ...]")
+    parser.add_argument("-a", "--only-annex", action="store_true", help="do not operate on git branches")
+    parser.add_argument("--not-only-annex", action="store_false", dest="only_annex",
+                        help="operate on git branches as well as annex")
+    parser.add_argument("--content", action="store_true", default=None, help="transfer annexed file contents")
+    parser.add_argument("-g", "--no-content", action="store_false", dest="content",
+                        help="do not transfer annexed file contents")
+    parser.add_argument("-C", "--content-of", metavar="PATH", action="append", default=[],
+                        help="transfer contents of annexed files in a given location")
+    parser.add_argument("-A", "--all", action="store_true", help="operate on all versions of all files")
+    if parts.commit:
+        parser.add_argument("-m", "--message", metavar="MSG", help="commit message")
+    parser.add_argument("--allow-unrelated-histories", action="store_true", default=True,
+                        help="merge histories that share nothing, which is always done")
+    parser.add_argument("--no-resolvemerge", action="store_true", help="accepted: conflicts are never resolved yet")
+    add_jobs(parser)
+
+
+class Sync:
+    """One run of the command, in the main thread."""
+
+    def __init__(self, call: Invocation, options: Namespace, parts: Parts) -> None:
+        self._call = call
+        self._options = options
+        self._parts = parts
+        self._annex = call.annex()
+        self._remotes = Remotes(self._annex)
+        self._stop = StopSignal()
+        self._branch = branch_to_sync(self._annex.refs.head())
+
+    def run(self) -> int:
+        """Everything, in git-annex's order; the exit status. Raises UserError for an unknown remote."""
+        only_annex = self._options.only_annex or self._annex.config.sync_only_annex
+        if self._parts.add:
+            from annexd.cli.adding import add_everything
+
+            add_everything(self._call)
+        if self._parts.commit and not only_annex:
+            self._commit()
+        specs = list(self._chosen())
+        try:
+            if self._parts.pull:
+                self._pull_all(specs, only_annex=only_annex)
+            if self._moves_content():
+                self._move_content(specs)
+            self._call.save()
+            if self._parts.push:
+                for spec in specs:
+                    self._push(spec, only_annex=only_annex)
+        finally:
+            self._remotes.close()
+        return self._call.finish()
+
+    def _chosen(self) -> Iterator[RemoteSpec]:
+        if not self._options.words:
+            yield from (spec for spec in self._remotes.specs if spec.url is not None and spec.config.sync)
+            return
+        for name in self._options.words:
+            found = next((spec for spec in self._remotes.specs if spec.name == name), None)
+            if found is None:
+                raise UserError(f'there is no available git remote named "{name}"')
+            yield found
+
+    # history
+
+    def _commit(self) -> None:
+        from annexd.annex.describe import default_description
+        from annexd.cli.adding import commit_tracked
+
+        annex = self._annex
+        description = annex.settings.descriptions.get(annex.uuid) or default_description(annex.repo.top)
+        message = from_text(self._options.message) if self._options.message else b"git-annex in " + description
+        with self._call.acting(command="commit"):
+            commit_tracked(self._call, message)
+
+    def _pull_all(self, specs: list[RemoteSpec], *, only_annex: bool) -> None:
+        if self._branch is not None and not only_annex:
+            self._merge_if_there(local_synced(self._branch))
+        for spec in specs:
+            if may_fetch(spec):
+                self._pull(spec, only_annex=only_annex)
+        self._call.fresh_annex()
+        self._fill_files()
+
+    def _pull(self, spec: RemoteSpec, *, only_annex: bool) -> None:
+        with self._call.acting(spec.name, command="pull") as action:
+            outcome = fetch_remote(self._annex, spec, self._stop)
+            if not outcome.is_done:
+                action.warning(outcome.reason)
+                raise Failed
+            if self._branch is not None and not only_annex:
+                for ref in remote_refs(spec.name, self._branch):
+                    self._merge(ref)
+
+    def _merge_if_there(self, ref: bytes) -> None:
+        if self._annex.refs.read(ref) is None:
+            return
+        with self._call.acting(display(ref.removeprefix(b"refs/heads/")), command="merge"):
+            self._merge(ref)
+
+    def _merge(self, ref: bytes) -> None:
+        """Raises BusyError with the paths in the way; nothing has changed then."""
+        report = merge_into_head(self._annex, ref, Deadline(INDEX_SECONDS))
+        paths = ", ".join(display(path) for path in report.paths[:10])
+        if report.kind is MergeKind.CONFLICT:
+            raise BusyError(f"{display(ref)} conflicts with our history in: {paths}", hint="merge it with git merge")
+        if report.kind is MergeKind.BLOCKED:
+            raise BusyError(f"local changes are in the way of {display(ref)}: {paths}", hint="commit or undo them")
+
+    def _push(self, spec: RemoteSpec, *, only_annex: bool) -> None:
+        """Rejected: someone else pushed. Pull and try again."""
+        if not may_push(spec):
+            return
+        branch = None if only_annex else self._branch
+        for attempt in range(PUSH_TRIES):
+            outcome = push_remote(self._annex, spec, branch, self._stop)
+            if outcome.kind is not PushKind.REJECTED or attempt == PUSH_TRIES - 1 or not may_fetch(spec):
+                break
+            self._pull(spec, only_annex=only_annex)
+            self._call.fresh_annex()
+        if outcome.kind is PushKind.UP_TO_DATE:
+            return
+        with self._call.acting(spec.name, command="push") as action:
+            if outcome.kind is not PushKind.PUSHED:
+                action.warning(outcome.reason)
+                raise Failed
+
+    # content
+
+    def _moves_content(self) -> bool:
+        if self._options.content is not None:
+            return bool(self._options.content)
+        return bool(self._options.content_of) or self._parts.content or self._annex.config.sync_content
+
+    def _move_content(self, specs: list[RemoteSpec]) -> None:
+        usable = [spec for spec in specs if spec.holds_content]
+        if not usable:
+            return
+        arrivals = Arrivals(self._call)
+        words = Namespace(words=self._options.content_of, all=self._options.all)
+
+        def move(annex: AnnexState, item: Item) -> bool:
+            did = self._get(annex, item, usable, arrivals) if self._parts.pull else False
+            if self._parts.push and annex.store.is_present(item.key):
+                did = self._put(annex, item, usable) or did
+            return did
+
+        try:
+            for_each(self._call, seek(self._call, words), move)
+        finally:
+            arrivals.settle(self._annex)
+
+    def _get(self, annex: AnnexState, item: Item, specs: list[RemoteSpec], arrivals: Arrivals) -> bool:
+        if annex.store.is_present(item.key):
+            return False
+        there = annex.locations.locations(item.key)
+        sources = [spec for spec in specs if spec.uuid in there and spec.config.pull]
+        if not sources:
+            return False
+        with self._call.acting(command="get", file=item.shown, key=item.key, given=item.given) as action:
+            fetch(self._remotes, annex, item, action, sources)
+            arrivals.add(annex, item.key)
+        return True
+
+    def _put(self, annex: AnnexState, item: Item, specs: list[RemoteSpec]) -> bool:
+        there = annex.locations.locations(item.key)
+        targets = [s for s in specs if s.uuid not in there and s.config.push and not s.config.readonly]
+        for spec in targets:
+            with self._call.acting(command="put", file=item.shown, key=item.key, given=item.given) as action:
+                send(self._remotes, annex, item, action, spec)
+        return bool(targets)
+
+    def _fill_files(self) -> None:
+        """Files that came with a merge get what is here already, whatever filters wrote."""
+        from annexd.annex import smudge_log
+
+        noted = smudge_log.pending(self._annex.layout)
+        if noted:
+            from annexd.annex.worktree import populate
+
+            populate(self._annex, [one.key for one in noted])
+            smudge_log.forget(self._annex.layout, noted)
+
+
+def run(call: Invocation, options: Namespace, parts: Parts) -> int:
+    """One exchange."""
+    if call.annex().layout.is_bare and parts.add:
+        raise UserError("You cannot run this command in a bare repository.")
+    os.environ.setdefault("GIT_TERMINAL_PROMPT", "0")
+    return Sync(call, options, parts).run()
