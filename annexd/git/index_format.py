@@ -94,7 +94,7 @@ def parse_index(data: bytes) -> IndexContent:
     try:
         end = _parse_records(data, count, content)
         _parse_extensions(data, end, content)
-    except (IndexError, struct.error) as e:
+    except (ValueError, IndexError, struct.error) as e:
         raise FormatError("git's index ends early", source="index") from e
     return content
 

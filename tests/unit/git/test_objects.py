@@ -229,7 +229,9 @@ def test_signed_and_odd_commits_keep_their_headers() -> None:
     assert commit.committer == Signature(b"B <b>", 2, b"-0130")
 
 
-@pytest.mark.parametrize("data", [b"", b"tree x\n\n", b"tree " + b"1" * 40 + b"\nauthor A\ncommitter B <b> 1 +0000\n\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"tree x\n\n", b"tree " + b"1" * 40 + b"\nauthor A\ncommitter B <b> 1 +0000\n\n"]
+)
 def test_damaged_commits_are_format_errors(data: bytes) -> None:
     with pytest.raises(FormatError):
         parse_commit(data)
