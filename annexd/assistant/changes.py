@@ -20,6 +20,7 @@ class ChangeKind(enum.Enum):
     APPEARED = "appeared"       # it is there; whether somebody still writes to it is not known
     TOUCHED = "touched"         # mode or times changed, not the content
     GONE = "gone"               # it went away, with everything below it
+    DIRECTORY = "directory"     # a directory is there; what is in it is told separately
     NUDGE = "nudge"             # nothing changed, but what was put off may work now
 
 
@@ -53,6 +54,7 @@ class Moved(enum.Enum):
     """What a commit moved."""
 
     TREE = "tree"               # the checked-out branch
+    MERGE = "merge"             # the checked-out branch, or git-annex, by merging what came from elsewhere
     LOCATIONS = "locations"     # only the git-annex branch
 
 
@@ -63,7 +65,14 @@ class Commit(NamedTuple):
     small: tuple[Key, ...] = ()
 
 
-Commits = Pool[Commit]
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """A remote may be back: fetch from it and push to it. `name` None means that the list of remotes changed."""
+
+    name: str | None
+
+
+Commits = Pool[Commit | Reconnect]
 
 
 class Scan(enum.IntEnum):

@@ -1,0 +1,95 @@
+"""What a path in the work tree is now, compared with what git's index says of it: one lstat, no reading."""
+
+from __future__ import annotations
+
+import enum
+import os
+import stat
+from typing import NamedTuple
+
+from annexd.annex.index_access import TICK_NS, is_certain
+from annexd.annex.work_entries import git_mode
+from annexd.assistant.changes import Change, ChangeKind
+from annexd.assistant.root_guard import means_gone
+from annexd.git.index import GitIndex, IndexEntry
+from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_LINK
+
+
+_WORD = 0xFFFFFFFF
+
+
+class What(enum.Enum):
+    """What is to be done about a path."""
+
+    SAME = "same"               # the index knows it as it is; most often our own work
+    GONE = "gone"               # in the index, not in the work tree
+    FILE = "file"               # a regular file that is new or was changed
+    MODE = "mode"               # a file whose content is known, with another mode or a new time stamp
+    LINK = "link"               # a symbolic link that is new or was changed
+    DIRECTORY = "directory"
+    SPECIAL = "special"         # a FIFO, socket or device
+    TROUBLE = "trouble"         # the file system would not say
+
+
+class Finding(NamedTuple):
+    """One path as it was found. A NamedTuple as there is one for each change."""
+
+    change: Change
+    what: What
+    stat: os.stat_result | None = None
+    entry: IndexEntry | None = None
+    error: OSError | None = None
+
+    @property
+    def path(self) -> bytes:
+        """From the top of the work tree."""
+        return self.change.path
+
+
+def look(top: bytes, change: Change, index: GitIndex) -> Finding:
+    """Look at one path. Raises nothing: what cannot be looked at is a finding too."""
+    try:
+        status = os.lstat(top + b"/" + change.path)
+    except OSError as error:
+        if means_gone(error):
+            return Finding(change, What.GONE, entry=index.get(change.path))
+        return Finding(change, What.TROUBLE, error=error)
+    entry = index.get(change.path)
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFREG:
+        return Finding(change, _regular(change, entry, status, index), status, entry)
+    if kind == stat.S_IFLNK:
+        is_same = entry is not None and entry.mode == MODE_LINK and is_certain(index, entry, status)
+        return Finding(change, What.SAME if is_same else What.LINK, status, entry)
+    if kind == stat.S_IFDIR:
+        is_submodule = entry is not None and entry.mode == MODE_GITLINK
+        return Finding(change, What.SAME if is_submodule else What.DIRECTORY, status, entry)
+    return Finding(change, What.SPECIAL, status, entry)
+
+
+def _regular(change: Change, entry: IndexEntry | None, status: os.stat_result, index: GitIndex) -> What:
+    if entry is None or entry.mode not in (MODE_FILE, MODE_EXECUTABLE):
+        return What.FILE
+    if is_certain(index, entry, status):
+        return What.SAME
+    if change.kind is not ChangeKind.WRITTEN and is_same_content(index, entry, status):
+        return What.MODE
+    return What.FILE
+
+
+def is_same_content(index: GitIndex, entry: IndexEntry, status: os.stat_result) -> bool:
+    """Whether the file still is the one of the entry, unwritten, whatever its name or mode is now.
+
+    Only for entries that know nanoseconds, and that the index file is sure to be younger than.
+    """
+    return (
+        entry.ino == status.st_ino & _WORD
+        and entry.size == status.st_size & _WORD
+        and entry.dev == status.st_dev & _WORD
+        and entry.mtime_ns == status.st_mtime_ns
+        and index.stamp is not None
+        and entry.mtime_ns + TICK_NS < index.stamp.mtime_ns
+    )
+
+
+__all__ = ["Finding", "What", "git_mode", "is_same_content", "look"]

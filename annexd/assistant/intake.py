@@ -1,0 +1,163 @@
+"""Takes single files into the annex or into git: what the committer does between looking and staging. Holds no lock."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from annexd.annex.add_policy import ATTRIBUTES, AddDecision, AddPolicy
+from annexd.annex.commit import IndexUpdate
+from annexd.annex.config import AnnexConfig
+from annexd.annex.ingest import AddAs, IngestOptions, ingest_file
+from annexd.annex.layout import RepoLayout
+from annexd.annex.objects import ObjectStore
+from annexd.annex.settings import Settings
+from annexd.assistant.classify import Finding, git_mode
+from annexd.assistant.root_guard import means_gone
+from annexd.backends.registry import backend
+from annexd.errors import ConfigError, ContentChanged
+from annexd.formats.key import Key
+from annexd.formats.paths import display
+from annexd.formats.pointer import MAX_POINTER, link_target, parse_link, parse_pointer, pointer_for
+from annexd.git.attributes import CheckAttr, CheckIgnore
+from annexd.git.repository import GitRepository
+from annexd.git.tree import MODE_LINK
+from annexd.system import files
+
+LARGEST_IN_MEMORY = 64 << 20    # bytes of a file for git itself; git too would keep it in memory
+
+
+class Taken(NamedTuple):
+    """What git's index shall say of a path; `key` when it is annexed, `is_content` when its content is here now."""
+
+    update: IndexUpdate
+    key: Key | None = None
+    is_content: bool = False
+
+
+class Skipped(NamedTuple):
+    """Why a path is not taken in."""
+
+    path: bytes
+    reason: str
+
+
+class Intake:
+    """Belongs to the committer's thread. `prepare` gives it the settings for the next batch."""
+
+    def __init__(self, repo: GitRepository, layout: RepoLayout, store: ObjectStore) -> None:
+        self._layout = layout
+        self._store = store
+        self._top = layout.work_tree or b""
+        self._attributes = CheckAttr(repo, ATTRIBUTES)
+        self._ignores = CheckIgnore(repo)
+        self._options = IngestOptions()
+        self._policy: AddPolicy | None = None
+        self._seen: tuple[AnnexConfig, Settings] | None = None
+
+    def prepare(self, config: AnnexConfig, settings: Settings) -> None:
+        """Act by these settings from now on."""
+        if self._seen is None or self._seen[0] is not config or self._seen[1] is not settings:
+            self._seen = (config, settings)
+            self._options = IngestOptions.of(config)
+            self._policy = AddPolicy(config, settings, self._attributes)
+
+    def forget_rules(self) -> None:
+        """.gitignore or .gitattributes changed: read them anew."""
+        self._attributes.reset()
+        self._ignores.reset()
+
+    def ignored(self, paths: Iterable[bytes]) -> frozenset[bytes]:
+        """Those of the paths that git ignores."""
+        return frozenset(self._ignores.ignored_many(paths))
+
+    def expect(self, paths: Iterable[bytes]) -> None:
+        """These files will be taken: ask for their attributes at once. Raises GitError."""
+        if self._policy is not None:
+            self._policy.prefetch(paths)
+
+    def take_file(self, finding: Finding, known: Key | None = None) -> Taken | Skipped:
+        """A regular file; with `known` its content is that of the key. Raises ContentChanged, ContentError, NoSpace,
+        ConfigError, OSError.
+        """
+        status, path = finding.stat, finding.path
+        assert status is not None and self._policy is not None      # `look` and `prepare` came first
+        path_abs = self._top + b"/" + path
+        if known is None and 0 < status.st_size <= MAX_POINTER:
+            pointer = self._pointer(path_abs)
+            if pointer is not None:
+                update = IndexUpdate(path, git_mode(status), pointer_for(pointer), None, status)
+                return Taken(update, pointer)
+        decision = self._policy.decide(path, status.st_size, path_abs)
+        match decision.add_to:
+            case AddDecision.GIT:
+                return Taken(self._blob(path, path_abs))
+            case AddDecision.SKIP:
+                return Skipped(path, decision.reason)
+            case AddDecision.ANNEX_LOCKED:
+                add_as = AddAs.LOCKED
+            case AddDecision.ANNEX_UNLOCKED:
+                add_as = AddAs.UNLOCKED
+        if status.st_size == 0 and add_as is AddAs.UNLOCKED:
+            return Taken(self._blob(path, path_abs))
+        chosen = backend(decision.backend)
+        if chosen is None:
+            raise ConfigError(f"annex.backend is {display(decision.backend)}, which is not known", hint="use SHA256E")
+        done = ingest_file(
+            self._store, self._layout, self._options, path_abs,
+            repo_path=path, backend=chosen, add_as=add_as, known=known,
+        )  # fmt: skip
+        return Taken(IndexUpdate(path, done.mode, done.content, None, done.stat), done.key, is_content=True)
+
+    def take_link(self, finding: Finding) -> Taken:
+        """A symbolic link; one that leads to an object is made to lead there from where it is now. Raises OSError."""
+        path_abs = self._top + b"/" + finding.path
+        target = os.readlink(path_abs)
+        key = parse_link(target)
+        if key is not None:
+            right = link_target(finding.path, self._layout.link_object_path(key))
+            if right != target:
+                self._relink(path_abs, target, right)
+                target = right
+        return Taken(IndexUpdate(finding.path, MODE_LINK, target, None, os.lstat(path_abs)), key)
+
+    def close(self) -> None:
+        """End the helper processes."""
+        self._attributes.close()
+        self._ignores.close()
+
+    def _pointer(self, path_abs: bytes) -> Key | None:
+        try:
+            return parse_pointer(files.read_file(path_abs))
+        except OSError as error:
+            if means_gone(error):
+                raise ContentChanged("vanished while it was being added") from error
+            raise
+
+    def _blob(self, path: bytes, path_abs: bytes) -> IndexUpdate:
+        fd = os.open(path_abs, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise ContentChanged("became something else while it was being added")
+            data = b"".join(iter(lambda: os.read(fd, max(before.st_size + 1, 1)), b""))
+            after = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, len(data)):
+            raise ContentChanged("changed while it was being added")
+        return IndexUpdate(path, git_mode(after), data, None, after)
+
+    def _relink(self, path_abs: bytes, old: bytes, new: bytes) -> None:
+        temp = self._store.temp_path()
+        os.makedirs(os.path.dirname(temp), exist_ok=True)
+        os.symlink(new, temp)
+        try:
+            if os.readlink(path_abs) == old:
+                os.rename(temp, path_abs)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temp)

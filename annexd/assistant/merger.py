@@ -1,0 +1,304 @@
+"""Takes in what arrives in refs: the git-annex branch first, so that the next step knows who has content, then the tree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from annexd.annex.branch import SETTINGS_LOGS, BranchUpdate
+from annexd.annex.shared import SharedAnnex
+from annexd.annex.worktree import populate
+from annexd.assistant.alerts import Alerts
+from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved
+from annexd.assistant.commit_policy import INDEX_ALERT, index_backoff
+from annexd.assistant.status import Severity, StatusBoard
+from annexd.assistant.transfer_scanner import KeyDelta
+from annexd.assistant.turn import WorkTreeTurn
+from annexd.errors import AnnexError, BusyError
+from annexd.formats.branch_paths import key_of_location_log
+from annexd.formats.key import Key
+from annexd.formats.paths import display
+from annexd.git.objects import Oid
+from annexd.remotes.contract import RemoteSpec
+from annexd.sync.fetch import may_fetch
+from annexd.sync.merge import MergeKind, MergeReport, branch_to_sync, merge_into_head, refs_to_merge
+from annexd.system.logging import get_logger
+from annexd.threads.deadline import Deadline
+from annexd.threads.pool import Pool
+from annexd.threads.stop_signal import StopSignal
+from annexd.transfer.requests import TransferRequests
+
+BATCH = 500             # keys looked up under one hold of the AnnexState lock
+BLOCKED_RETRY = 5.0     # seconds, at most, until a merge that local changes block is tried again
+SHOWN = 3               # paths that an alert names
+
+log = get_logger(__name__)
+
+RefNews = Pool[bytes]
+"""Names of refs that may have moved; b"" for any of them."""
+
+
+@dataclass(slots=True)
+class _Obstacle:
+    """A merge that could not be done: its state when that was, and when to try again. Monotonic seconds."""
+
+    seen: tuple[Oid | None, Oid | None]
+    since: float
+    tries: int = 0
+    again: float | None = None
+
+
+class Merger:
+    """The only thread that merges. `on_settings` is told when logs of the git-annex branch that hold settings changed."""
+
+    def __init__(
+        self,
+        news: RefNews,
+        shared: SharedAnnex,
+        turn: WorkTreeTurn,
+        specs: Callable[[], Sequence[RemoteSpec]],
+        requests: TransferRequests,
+        changes: ChangePool,
+        commits: Commits,
+        alerts: Alerts,
+        board: StatusBoard,
+        *,
+        on_settings: Callable[[], None],
+        on_head_moved: Callable[[KeyDelta], None],
+    ) -> None:
+        self._news = news
+        self._shared = shared
+        self._turn = turn
+        self._specs = specs
+        self._requests = requests
+        self._changes = changes
+        self._commits = commits
+        self._alerts = alerts
+        self._board = board
+        self._on_settings = on_settings
+        self._on_head_moved = on_head_moved
+        self._tip: Oid | None = None
+        self._head: Oid | None = None
+        self._own_steps: dict[Oid | None, Oid | None] = {}      # of the git-annex branch, made by our other threads
+        self._own_heads: set[Oid] = set()
+        self._obstacles: dict[bytes, _Obstacle] = {}
+
+    # told by other threads
+
+    def own_update(self, update: BranchUpdate) -> None:
+        """We moved the git-annex branch ourselves; what changed is known to us. Any thread."""
+        if update.moved:
+            self._own_steps[update.old] = update.new
+
+    def own_commit(self, commit: Oid) -> None:
+        """We committed to the branch ourselves, and what is in it is known to us. Any thread."""
+        self._own_heads.add(commit)
+
+    def run(self, stop: StopSignal) -> None:
+        """Until `stop`. Blocks on news of refs alone."""
+        self._start()
+        news = [b""]
+        while not stop.is_set():
+            if news or self._is_retry_due():
+                self._round(stop)
+            news = self._news.drain(stop, timeout=self._next_retry())
+
+    def _start(self) -> None:
+        """What is there already needs no telling: the transfer scan looks at all of it."""
+        with self._shared.locked() as annex:
+            self._tip = annex.branch.tip()
+            self._head = annex.refs.head().oid
+
+    def _round(self, stop: StopSignal) -> None:
+        try:
+            self._merge_annex_branch()
+            self._note_head()
+            self._merge_trees(stop)
+            self._alerts.clear("merge-failed")
+        except BusyError as error:
+            self._put_off(b"", error)
+        except (AnnexError, OSError) as error:
+            self._put_off(b"", error)
+            self._alerts.raise_alert("merge-failed", f"merging failed: {error}", severity=Severity.ERROR)
+        else:
+            self._obstacles.pop(b"", None)
+
+    # -- the git-annex branch
+
+    def _merge_annex_branch(self) -> None:
+        with self._shared.locked() as annex:
+            update = annex.branch.merge_siblings()
+            tip = annex.branch.tip()
+        for refused in update.refused:
+            self._alerts.raise_alert(f"refused {display(refused.ref)}", f"{display(refused.ref)} is not merged: {refused.reason}")
+        if update.moved:
+            self._commits.put(Commit(Moved.MERGE))
+        self._take_news(tip)
+
+    def _take_news(self, tip: Oid | None) -> None:
+        """Act on what changed in the branch since we last looked, but for what we wrote ourselves."""
+        while self._tip != tip and self._tip in self._own_steps:
+            self._tip = self._own_steps.pop(self._tip)
+        self._own_steps.pop(tip, None)
+        if self._tip == tip:
+            return
+        with self._shared.locked() as annex:
+            paths = list(annex.branch.changed_between(self._tip, tip))
+        self._tip = tip
+        if any(path in SETTINGS_LOGS for path in paths):
+            self._on_settings()
+        self._tell_of_keys([key for path in paths if (key := key_of_location_log(path)) is not None])
+
+    def _tell_of_keys(self, keys: Iterable[Key]) -> None:
+        waiting = iter(keys)
+        here: list[Key] = []
+        while batch := list(islice(waiting, BATCH)):
+            with self._shared.locked() as annex:
+                self._requests.news(annex, batch)
+                store = annex.store
+            here += [key for key in batch if store.is_present(key)]
+        self.populate(here)
+
+    def populate(self, keys: Sequence[Key]) -> None:
+        """Put the content of these keys into the files that still are pointers. Any thread; waits for the turn."""
+        if not keys:
+            return
+        with self._turn.held() as annex:
+            result = populate(annex, keys)
+        for path, reason in result.failed:
+            log.warning("populate.failed", path=path, reason=reason)
+        if result.populated:
+            log.debug("populate.finished", files=len(result.populated))
+
+    # -- the tree
+
+    def _note_head(self) -> None:
+        """A commit or checkout that was not ours: push it, and see what content it needs or brings."""
+        with self._shared.locked() as annex:
+            head = annex.refs.head()
+        before, self._head = self._head, head.oid
+        branch = branch_to_sync(head)
+        self._board.set(branch=display(branch) if branch is not None else "")
+        if head.oid is None or head.oid == before:
+            return
+        if head.oid in self._own_heads:
+            self._own_heads.clear()
+            return
+        self._commits.put(Commit(Moved.TREE))
+        self._on_head_moved(KeyDelta(before, head.oid))
+
+    def _merge_trees(self, stop: StopSignal) -> None:
+        with self._shared.locked() as annex:
+            head = annex.refs.head()
+            branch = branch_to_sync(head)
+            names = [spec.name for spec in self._specs() if may_fetch(spec)]
+            refs = refs_to_merge(branch, names) if branch is not None else ()
+            found = [(ref, oid) for ref in refs if (oid := annex.refs.read(ref)) is not None]
+        now = time.monotonic()
+        for gone in [ref for ref in self._obstacles if ref and ref not in dict(found)]:
+            self._overcome(gone)
+        tried: set[Oid] = set()
+        for ref, oid in found:
+            if stop.is_set():
+                return
+            obstacle = self._obstacles.get(ref)
+            is_waiting = obstacle is not None and obstacle.seen == (self._head, oid)
+            if oid == self._head or oid in tried or (is_waiting and (obstacle.again is None or now < obstacle.again)):  # type: ignore[union-attr]
+                continue
+            tried.add(oid)
+            self._merge(ref, oid)
+
+    def _merge(self, ref: bytes, oid: Oid) -> None:
+        try:
+            with self._turn.held() as annex:
+                report = merge_into_head(annex, ref, Deadline(0.0))
+                if report.moved and report.new is not None:
+                    self._own_heads.add(report.new)
+                    self._head = report.new
+        except BusyError as error:
+            self._put_off(ref, error, oid)
+            return
+        self._follow_up(ref, oid, report)
+
+    def _follow_up(self, ref: bytes, oid: Oid, report: MergeReport) -> None:
+        match report.kind:
+            case MergeKind.CONFLICT:
+                self._conflict(ref, oid, report)
+            case MergeKind.BLOCKED:
+                self._blocked(ref, oid, report)
+            case MergeKind.UP_TO_DATE:
+                self._overcome(ref)
+            case MergeKind.FAST_FORWARD | MergeKind.MERGED | MergeKind.ADOPTED:
+                self._overcome(ref)
+                log.info("merge.finished", ref=ref, how=report.kind, written=report.written)
+                self._commits.put(Commit(Moved.MERGE))
+                self._download(report.missing)
+
+    def _download(self, missing: Sequence[Key]) -> None:
+        waiting = iter(missing)
+        while batch := list(islice(waiting, BATCH)):
+            with self._shared.locked() as annex:
+                self._requests.download(annex, [(key, None) for key in batch])
+
+    # -- what stands in the way
+
+    def _conflict(self, ref: bytes, oid: Oid, report: MergeReport) -> None:
+        """Tried again only when either side has moved: until then it would end in the same way."""
+        self._obstacles[ref] = _Obstacle((self._head, oid), time.monotonic())
+        self._alerts.raise_alert(
+            _conflict_alert(ref),
+            f"{display(ref)} and the branch here changed the same files in ways that do not combine: {_shown(report.paths)}",
+            hint=f"nothing was changed; merge by hand: git merge {display(ref)}",
+            severity=Severity.ERROR,
+        )
+
+    def _blocked(self, ref: bytes, oid: Oid, report: MergeReport) -> None:
+        now = time.monotonic()
+        obstacle = self._obstacle(ref, oid, now)
+        obstacle.again = now + min(index_backoff(obstacle.tries), BLOCKED_RETRY)
+        self._changes.put_many([Change(path, ChangeKind.APPEARED, now) for path in report.paths])
+        log.debug("merge.blocked", ref=ref, paths=report.paths[:SHOWN])
+        if obstacle.tries > 8:
+            self._alerts.raise_alert(
+                _conflict_alert(ref),
+                f"{display(ref)} cannot be merged, as local files are in the way: {_shown(report.paths)}",
+                hint="commit, move or remove them",
+            )
+
+    def _put_off(self, ref: bytes, error: AnnexError | OSError, oid: Oid | None = None) -> None:
+        now = time.monotonic()
+        obstacle = self._obstacle(ref, oid, now)
+        obstacle.again = now + index_backoff(obstacle.tries)
+        log.debug("merge.waits", ref=ref, reason=str(error))
+        if now - obstacle.since > INDEX_ALERT:
+            self._alerts.raise_alert(_conflict_alert(ref), f"merging waits: {error}")
+
+    def _obstacle(self, ref: bytes, oid: Oid | None, now: float) -> _Obstacle:
+        obstacle = self._obstacles.get(ref)
+        if obstacle is None or obstacle.seen != (self._head, oid):
+            obstacle = self._obstacles[ref] = _Obstacle((self._head, oid), now)
+        obstacle.tries += 1
+        return obstacle
+
+    def _overcome(self, ref: bytes) -> None:
+        if self._obstacles.pop(ref, None) is not None:
+            self._alerts.clear(_conflict_alert(ref))
+
+    def _is_retry_due(self) -> bool:
+        wait = self._next_retry()
+        return wait is not None and wait <= 0.0
+
+    def _next_retry(self) -> float | None:
+        moments = [obstacle.again for obstacle in self._obstacles.values() if obstacle.again is not None]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+
+def _conflict_alert(ref: bytes) -> str:
+    return f"merge {display(ref)}"
+
+
+def _shown(paths: Sequence[bytes]) -> str:
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(display(path) for path in paths[:SHOWN]) + more

@@ -1,0 +1,250 @@
+"""Everything that touches the git history of one remote, in one thread: fetching, pushing, trying again."""
+
+from __future__ import annotations
+
+import enum
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from annexd.annex.branch import BranchUpdate
+from annexd.annex.state import AnnexState
+from annexd.assistant.changes import Commit, Moved
+from annexd.assistant.status import StatusBoard
+from annexd.errors import AnnexError
+from annexd.formats.key import Key
+from annexd.formats.uuid import UUID
+from annexd.remotes.contract import RemoteSpec
+from annexd.sync.fetch import fetch_remote, may_fetch
+from annexd.sync.merge import branch_to_sync
+from annexd.sync.push import PushKind, PushOutcome, RemotePusher, may_push
+from annexd.system.logging import get_logger
+from annexd.threads.deadline import Deadline
+from annexd.threads.latest import Latest
+from annexd.threads.named_thread import NamedThread
+from annexd.threads.pool import Pool
+from annexd.threads.stop_signal import StopSignal
+from annexd.transfer.job import Direction
+from annexd.transfer.queue import TransferQueue
+
+FIRST_RETRY = 1.0       # seconds; doubles with each failure
+LONGEST_RETRY = 300.0
+LOOK_FOR_PATH = 2.0     # seconds between two looks for a repository on this machine that is not there
+UPLOADS_STALL = 0.25    # seconds without an upload ending after which the tree goes out before its content
+MERGE_JITTER = 0.03     # seconds; two repositories that merged each other must not push at the same moment for ever
+LOCATIONS_QUIET = 0.05  # seconds without more news of locations after which they are pushed
+LOCATIONS_PATIENCE = 0.3
+REST_AFTER = 20.0       # seconds without work after which helper processes end
+
+log = get_logger(__name__)
+
+
+class Errand(enum.Enum):
+    """What a lane is asked to do besides pushing commits."""
+
+    RECONNECT = "reconnect"     # fetch, then push: the remote is new, or may be back
+
+
+LaneItem = Commit | Errand
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What all lanes share; everything in it may be used from any thread."""
+
+    fork: Callable[[], AnnexState]
+    flush: Callable[[AnnexState], BranchUpdate | None]
+    queue: TransferQueue
+    uploads_done: Latest[int]
+    board: StatusBoard
+    on_back: Callable[[RemoteSpec], None]
+
+
+class PushLane:
+    """One remote's thread. `give` may be called from any thread."""
+
+    def __init__(self, spec: RemoteSpec, parts: LaneParts) -> None:
+        self.name = spec.name
+        self._spec = Latest(spec)
+        self._parts = parts
+        self._inbox: Pool[LaneItem] = Pool()
+        self._stop = StopSignal()
+        self._failures = 0
+        self._merges_in_a_row = 0
+        self._was_away = False
+        self._annex: AnnexState | None = None
+        self._pusher: RemotePusher | None = None
+        self._thread = NamedThread(f"push {spec.name}", self._run)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def give(self, items: Iterable[LaneItem]) -> None:
+        """Work for the lane."""
+        self._inbox.put_many(items)
+
+    def configure(self, spec: RemoteSpec) -> None:
+        """The remote's settings, or whether it is there, changed."""
+        before = self._spec.get()
+        self._spec.replace(spec)
+        came_back = spec.available and not before.available
+        is_news = (may_push(spec), may_fetch(spec), spec.url) != (may_push(before), may_fetch(before), before.url)
+        if came_back or is_news:
+            self._inbox.put(Errand.RECONNECT)
+
+    def pushes(self) -> bool:
+        """Whether commits go to this remote."""
+        return may_push(self._spec.get())
+
+    def stop(self) -> None:
+        """Start nothing more; what runs is ended."""
+        self._stop.set()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Whether the thread has ended by then."""
+        return self._thread.join(deadline)
+
+    # The rest runs in the lane's own thread.
+
+    def _run(self) -> None:
+        wait: float | None = None
+        try:
+            while not self._stop.is_set():
+                items = self._inbox.drain(self._stop, timeout=self._timeout(wait))
+                if self._stop.is_set():
+                    return
+                if not items and not self._failures:
+                    self._rest()
+                    continue
+                try:
+                    wait = self._work(items)
+                except (AnnexError, OSError) as error:
+                    wait = self._failed(str(error))
+        except BaseException as error:      # boundary: a lane has no supervisor  # noqa: BLE001
+            log.error("push.crashed", remote=self.name, exc_info=error)
+            self._parts.board.set_remote(self.name, last_error=f"bug: {error}")
+        finally:
+            self._rest()
+
+    def _timeout(self, retry: float | None) -> float | None:
+        if retry is not None:
+            return retry
+        return REST_AFTER if self._annex is not None else None
+
+    def _work(self, items: Sequence[LaneItem]) -> float | None:
+        spec = self._spec.get()
+        if not spec.available and spec.path is not None and not _is_there(spec.path):
+            return self._away(spec)
+        if self._was_away:
+            self._was_away = False
+            items = (*items, Errand.RECONNECT)
+            self._parts.on_back(spec)
+        annex = self._annex = self._annex or self._parts.fork()
+        if Errand.RECONNECT in items and may_fetch(spec):
+            outcome = fetch_remote(annex, spec, self._stop)
+            if not outcome.is_done:
+                return self._failed(outcome.reason)
+        if not may_push(spec):
+            self._failures = 0
+            return None
+        items = self._more(items)
+        self._wait_for_others([item for item in items if isinstance(item, Commit)], spec)
+        return self._push(annex, spec)
+
+    def _more(self, items: Sequence[LaneItem]) -> Sequence[LaneItem]:
+        """News of locations alone can wait for a moment: often the commit that they belong to is just being made."""
+        all_items = list(items)
+        deadline = Deadline(LOCATIONS_PATIENCE)
+        while all_items and not deadline.expired() and all(_is_about_locations(item) for item in all_items):
+            more = self._inbox.drain(self._stop, timeout=deadline.limit(LOCATIONS_QUIET))
+            if not more:
+                break
+            all_items += more
+        return all_items
+
+    def _push(self, annex: AnnexState, spec: RemoteSpec) -> float | None:
+        if self._stop.is_set():
+            return None
+        self._parts.flush(annex)
+        pusher = self._pusher = self._pusher or RemotePusher(annex)
+        outcome = pusher.push(spec, branch_to_sync(annex.refs.head()), self._stop)
+        match outcome.kind:
+            case PushKind.UP_TO_DATE | PushKind.PUSHED:
+                self._pushed(outcome)
+                return None
+            case PushKind.REJECTED:
+                log.info("push.rejected", remote=self.name, reason=outcome.reason)
+                if may_fetch(spec):
+                    fetch_remote(annex, spec, self._stop)       # the merger sees what came, and its merge is pushed
+                return self._retry_in(min(0.1 * 2**self._failures, LONGEST_RETRY), outcome.reason)
+            case PushKind.FAILED:
+                return self._failed(outcome.reason)
+
+    def _pushed(self, outcome: PushOutcome) -> None:
+        if self._failures:
+            log.info("push.recovered", remote=self.name)
+        self._failures = 0
+        fields: dict[str, object] = {"available": True, "last_error": "", "next_try": 0.0}
+        if outcome.kind is PushKind.PUSHED:
+            fields["last_push"] = time.time()
+            log.debug("push.finished", remote=self.name)
+        self._parts.board.set_remote(self.name, **fields)
+
+    def _wait_for_others(self, commits: Sequence[Commit], spec: RemoteSpec) -> None:
+        """The content of small files should be there before the tree that names them."""
+        if commits and all(commit.moved is Moved.MERGE for commit in commits):
+            self._merges_in_a_row = min(self._merges_in_a_row + 1, 6)
+            self._stop.wait(random.random() * MERGE_JITTER * 2**self._merges_in_a_row)
+        else:
+            self._merges_in_a_row = 0
+        keys = [key for commit in commits for key in commit.small]
+        if keys and spec.uuid is not None and spec.holds_content:
+            self._wait_for_uploads(spec.uuid, keys)
+
+    def _wait_for_uploads(self, uuid: UUID, keys: Sequence[Key]) -> None:
+        waiting = list(keys)
+        while not self._stop.is_set():
+            done = self._parts.uploads_done.get()
+            waiting = [key for key in waiting if (Direction.UPLOAD, uuid, key) in self._parts.queue]
+            if not waiting:
+                return
+            if self._parts.uploads_done.wait_for(lambda now: now != done, Deadline(UPLOADS_STALL)) is None:  # noqa: B023
+                log.debug("push.goes_first", remote=self.name, uploads=len(waiting))
+                return
+
+    def _away(self, spec: RemoteSpec) -> float:
+        self._was_away = True
+        self._parts.board.set_remote(self.name, available=False)
+        self._failures = max(self._failures, 1)
+        log.debug("push.deferred", remote=self.name, reason="not there")
+        return LOOK_FOR_PATH if spec.path is not None else FIRST_RETRY
+
+    def _failed(self, reason: str) -> float:
+        self._was_away = True
+        delay = min(FIRST_RETRY * 2**self._failures, LONGEST_RETRY) * (0.75 + random.random() / 2)
+        return self._retry_in(delay, reason)
+
+    def _retry_in(self, delay: float, reason: str) -> float:
+        self._failures = min(self._failures + 1, 16)
+        log.info("push.failed", remote=self.name, reason=reason, retry_in=round(delay, 1))
+        self._parts.board.set_remote(self.name, last_error=reason, next_try=time.time() + delay)
+        return delay
+
+    def _rest(self) -> None:
+        if self._pusher is not None:
+            self._pusher.close()
+            self._pusher = None
+        if self._annex is not None:
+            self._annex.close()
+            self._annex = None
+
+
+def _is_about_locations(item: LaneItem) -> bool:
+    return isinstance(item, Commit) and item.moved is Moved.LOCATIONS
+
+
+def _is_there(path: bytes) -> bool:
+    return os.path.lexists(path + b"/.git") or os.path.isdir(path + b"/objects")

@@ -1,0 +1,155 @@
+"""Brings another history into the checked-out branch, work tree included; a merge that does not go through is undone."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from annexd.annex.checkout import apply_tree
+from annexd.annex.commit import refuse_when_unfinished
+from annexd.annex.state import AnnexState
+from annexd.errors import RepositoryError
+from annexd.formats.key import Key
+from annexd.git.commit import Identity, Signature, build_commit
+from annexd.git.history import merge_trees, read_commit
+from annexd.git.objects import COMMIT, Oid
+from annexd.git.refs import Head
+from annexd.sync.relation import Relation, relate
+from annexd.threads.deadline import Deadline
+
+HEADS = b"refs/heads/"
+REMOTES = b"refs/remotes/"
+SYNCED = b"synced/"
+ADJUSTED = b"adjusted/"
+
+class MergeKind(enum.Enum):
+    """How a merge ended."""
+
+    UP_TO_DATE = "nothing new"
+    FAST_FORWARD = "fast-forward"
+    MERGED = "merged"
+    ADOPTED = "first history adopted"
+    CONFLICT = "conflict; nothing was changed"
+    BLOCKED = "local changes are in the way; nothing was changed"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What became of merging `ref`. `paths` are those in conflict or in the way, `missing` keys without content here."""
+
+    kind: MergeKind
+    ref: bytes
+    old: Oid | None = None
+    new: Oid | None = None
+    paths: tuple[bytes, ...] = ()
+    missing: tuple[Key, ...] = ()
+    written: int = 0
+
+    @property
+    def moved(self) -> bool:
+        """Whether HEAD is at another commit now."""
+        return self.kind in (MergeKind.FAST_FORWARD, MergeKind.MERGED, MergeKind.ADOPTED)
+
+
+def branch_to_sync(head: Head) -> bytes | None:
+    """The name of the branch whose history is exchanged; None when HEAD is detached or on an adjusted branch."""
+    if head.ref is None or not head.ref.startswith(HEADS):
+        return None
+    branch = head.ref[len(HEADS) :]
+    return None if branch.startswith(ADJUSTED) or branch == b"git-annex" else branch
+
+
+def local_synced(branch: bytes) -> bytes:
+    """The ref that others push our branch to, when it is checked out here."""
+    return HEADS + SYNCED + branch
+
+
+def remote_refs(remote: str, branch: bytes) -> tuple[bytes, bytes]:
+    """The refs that hold what is known of the branch at a remote."""
+    start = REMOTES + os.fsencode(remote) + b"/"
+    return start + branch, start + SYNCED + branch
+
+
+def refs_to_merge(branch: bytes, remotes: Iterable[str]) -> tuple[bytes, ...]:
+    """All refs whose history belongs into `branch`. Source: git-annex, order of one sync."""
+    return (local_synced(branch), *(ref for remote in remotes for ref in remote_refs(remote, branch)))
+
+
+def merge_into_head(annex: AnnexState, ref: bytes, deadline: Deadline) -> MergeReport:
+    """Merge what `ref` points to. The caller holds the turn; blocks for as long as writing files takes.
+
+    Nothing is changed on a conflict or when local changes are in the way. Raises BusyError while a person merges or
+    holds the index, RefMoved when HEAD moved meanwhile.
+    """
+    theirs = annex.refs.read(ref)
+    head = annex.refs.head()
+    if theirs is None or head.ref is None:
+        return MergeReport(MergeKind.UP_TO_DATE, ref)
+    ours = head.oid
+    if ours is None:
+        refuse_when_unfinished(annex)
+        return _move(annex, MergeKind.ADOPTED, ref, head.ref, None, theirs, deadline)
+    relation = relate(annex.objects, ours, theirs)
+    if relation is Relation.CONTAINED:
+        return MergeReport(MergeKind.UP_TO_DATE, ref, ours, ours)
+    refuse_when_unfinished(annex)
+    if relation is Relation.AHEAD:
+        return _move(annex, MergeKind.FAST_FORWARD, ref, head.ref, ours, theirs, deadline)
+    return _merge(annex, ref, head.ref, ours, theirs, deadline)
+
+
+def _merge(
+    annex: AnnexState, ref: bytes, head: bytes, ours: Oid, theirs: Oid, deadline: Deadline
+) -> MergeReport:
+    first, second = in_order(annex, ours, theirs)
+    outcome = merge_trees(annex.repo, first, second, allow_unrelated=True)
+    if outcome.conflicts:
+        paths = tuple(dict.fromkeys(conflict.path for conflict in outcome.conflicts))
+        return MergeReport(MergeKind.CONFLICT, ref, ours, ours, paths)
+    commit = annex.objects.add(COMMIT, _merge_commit(annex, outcome.tree, first, second, head))
+    annex.objects.flush()
+    return _move(annex, MergeKind.MERGED, ref, head, ours, commit, deadline)
+
+
+def in_order(annex: AnnexState, a: Oid, b: Oid) -> tuple[Oid, Oid]:
+    """The two commits in an order that does not depend on who asks: the older first."""
+    ordered = sorted((a, b), key=lambda oid: (_committed(annex, oid).time, oid))
+    return ordered[0], ordered[1]
+
+
+def _merge_commit(annex: AnnexState, tree: Oid, first: Oid, second: Oid, head: bytes) -> bytes:
+    """Made of nothing but its parents and our identity, so that two repositories of one person that merge each
+    other's history at the same moment make the same commit. Else each would next have to merge the other's merge,
+    and so on for as long as they stay in step.
+    """
+    _, when, zone = _committed(annex, second)
+    identity: Identity = annex.identity
+    author, committer = Signature(identity.author, when, zone), Signature(identity.committer, when, zone)
+    return build_commit(tree, (first, second), author, committer, b"Merge branch '%b'\n" % head.removeprefix(HEADS))
+
+
+def _committed(annex: AnnexState, oid: Oid) -> Signature:
+    commit = read_commit(annex.objects, oid)
+    if commit is None:
+        raise RepositoryError(f"commit {oid.hex()} is missing", hint="run git fsck")
+    return commit.committer
+
+
+def _move(
+    annex: AnnexState, kind: MergeKind, ref: bytes, head: bytes, old: Oid | None, new: Oid, deadline: Deadline
+) -> MergeReport:
+    old_tree = None if old is None else tree_of(annex, old)
+    result = apply_tree(annex, old_tree, tree_of(annex, new), new_head=(head, old, new), deadline=deadline)
+    if result.blocked:
+        return MergeReport(MergeKind.BLOCKED, ref, old, old, tuple(result.blocked))
+    return MergeReport(kind, ref, old, new, missing=tuple(result.missing), written=result.written)
+
+
+def tree_of(annex: AnnexState, commit: Oid) -> Oid:
+    """The tree of a commit. Raises RepositoryError when the commit is not here."""
+    found = read_commit(annex.objects, commit)
+    if found is None:
+        raise RepositoryError(f"commit {commit.hex()} is missing", hint="run git fsck")
+    return found.tree

@@ -1,0 +1,184 @@
+"""Sends our history to one remote: straight into a repository on this machine where that is safe, else by git push."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from annexd.annex.state import AnnexState
+from annexd.errors import AnnexError, BusyError, GitError
+from annexd.git import remotes as git_remotes
+from annexd.git.objects import Oid
+from annexd.git.pack_transfer import Delivery, DirectDelivery, Outcome
+from annexd.git.refs import RefUpdate
+from annexd.remotes.contract import RemoteSpec
+from annexd.sync import direct
+from annexd.sync.merge import HEADS, REMOTES, SYNCED
+from annexd.sync.relation import Relation, relate
+from annexd.threads.stop_signal import StopSignal
+
+ANNEX = b"git-annex"
+
+
+class PushKind(enum.Enum):
+    """How a push ended."""
+
+    UP_TO_DATE = "the remote has everything"
+    PUSHED = "pushed"
+    REJECTED = "the remote has history that we lack"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutcome:
+    """What became of a push; `reason` says why it failed or was rejected."""
+
+    kind: PushKind
+    reason: str = ""
+
+
+def may_push(spec: RemoteSpec) -> bool:
+    """Whether history goes to this remote at all."""
+    return spec.config.sync and spec.config.push and not spec.config.readonly and spec.url is not None
+
+
+class RemotePusher:
+    """Pushes to one remote, again and again. Belongs to one thread, as does its `annex`; blocks on disk or network."""
+
+    def __init__(self, annex: AnnexState) -> None:
+        self._annex = annex
+        self._delivery: DirectDelivery | None = None
+        self._judged: tuple[RemoteSpec, direct.Marks] | None = None
+
+    def push(self, spec: RemoteSpec, branch: bytes | None, stop: StopSignal) -> PushOutcome:
+        """Push the branch (None: no branch is to be pushed) and git-annex. Expected failures come as an outcome."""
+        try:
+            delivery = self._direct(spec)
+            if delivery is not None:
+                outcome = _deliver(self._annex, spec, delivery, branch)
+                if outcome is not None:
+                    return outcome
+            return _git_push(self._annex, spec, branch, stop)
+        except BusyError as error:
+            return PushOutcome(PushKind.REJECTED, str(error))
+        except (AnnexError, OSError) as error:
+            self._forget()
+            return PushOutcome(PushKind.FAILED, str(error))
+
+    def close(self) -> None:
+        """End the helper process in the other repository; the next push starts it again."""
+        if self._delivery is not None:
+            self._delivery.close()
+
+    def _direct(self, spec: RemoteSpec) -> DirectDelivery | None:
+        repo = self._annex.repo
+        other = self._delivery.other if self._delivery is not None else None
+        if self._judged != (spec, direct.marks(repo, other)):
+            self._forget()
+            target = direct.direct_target(repo, spec)
+            self._delivery = DirectDelivery(target) if target is not None else None
+            self._judged = (spec, direct.marks(repo, target))
+        return self._delivery
+
+    def _forget(self) -> None:
+        self.close()
+        self._delivery = self._judged = None
+
+
+def push_remote(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop: StopSignal) -> PushOutcome:
+    """One push by itself."""
+    pusher = RemotePusher(annex)
+    try:
+        return pusher.push(spec, branch, stop)
+    finally:
+        pusher.close()
+
+
+# -- straight delivery
+
+
+def _deliver(annex: AnnexState, spec: RemoteSpec, delivery: DirectDelivery, branch: bytes | None) -> PushOutcome | None:
+    """Put objects and refs into the other repository ourselves; None when git had better do it."""
+    there = delivery.refs
+    plan: list[Delivery] = []
+    if branch is not None and (ours := annex.refs.read(HEADS + branch)) is not None:
+        is_checked_out = not delivery.other.is_bare and there.head().ref == HEADS + branch
+        target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
+        if not _contains(annex, there.read(HEADS + branch), ours) and not _contains(annex, there.read(target), ours):
+            plan.append(Delivery(target, ours))
+    tip = annex.branch.tip()
+    if tip is not None and not _contains(annex, there.read(HEADS + ANNEX), tip):
+        plan.append(Delivery(HEADS + ANNEX, tip))
+        # May be overwritten: who pushes has merged it before, or its owner pushes again.
+        plan.append(Delivery(HEADS + SYNCED + ANNEX, tip, force=True))
+    if not plan:
+        return PushOutcome(PushKind.UP_TO_DATE)
+    outcomes = delivery.deliver(annex.objects, plan)
+    if outcomes is None:
+        return None
+    _note_tracking(annex, spec, {d.ref: d.new for d in plan if outcomes[d.ref] in (Outcome.DELIVERED, Outcome.UNCHANGED)})
+    refused = [d.ref for d in plan if outcomes[d.ref] in (Outcome.MOVED, Outcome.NOT_FAST_FORWARD)]
+    if any(ref != HEADS + ANNEX for ref in refused):
+        return PushOutcome(PushKind.REJECTED, "the remote has commits that are not here")
+    return PushOutcome(PushKind.PUSHED)
+
+
+def _contains(annex: AnnexState, there: Oid | None, ours: Oid) -> bool:
+    """Whether what the remote has at a ref includes our commit, as far as we can know."""
+    if there is None or there == ours:
+        return there == ours
+    if annex.objects.read(there) is None:
+        return False
+    return relate(annex.objects, there, ours) is Relation.CONTAINED
+
+
+def _note_tracking(annex: AnnexState, spec: RemoteSpec, there: Mapping[bytes, Oid]) -> None:
+    """What the remote has now, in our remote-tracking refs, as git push notes it."""
+    prefix = REMOTES + os.fsencode(spec.name) + b"/"
+    updates = []
+    for name, oid in there.items():
+        ref = prefix + name[len(HEADS) :]
+        before = annex.refs.read(ref)
+        if before != oid:
+            updates.append(RefUpdate(ref, oid, before))
+    if updates:
+        with suppress(BusyError, GitError):     # a fetch at the same time knows as much
+            annex.refs.update_many(updates, b"update by push")
+
+
+# -- git push
+
+
+def _git_push(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop: StopSignal) -> PushOutcome:
+    """Source: git-annex, pushes of one sync."""
+    specs: list[bytes] = []
+    ours = annex.refs.read(HEADS + branch) if branch is not None else None
+    if branch is not None and ours is not None and not _tracks(annex, spec, (branch, SYNCED + branch), ours):
+        if not _all_ok(git_remotes.push(annex.repo, spec.name, [HEADS + branch], stop=stop)):
+            specs.append(HEADS + branch + b":" + HEADS + SYNCED + branch)
+    tip = annex.branch.tip()
+    if tip is not None and not _tracks(annex, spec, (ANNEX, SYNCED + ANNEX), tip):
+        specs.append(b"+" + HEADS + ANNEX + b":" + HEADS + SYNCED + ANNEX)
+    if not specs:
+        return PushOutcome(PushKind.UP_TO_DATE)
+    results = git_remotes.push(annex.repo, spec.name, specs, stop=stop)
+    if tip is not None:
+        git_remotes.push(annex.repo, spec.name, [HEADS + ANNEX], stop=stop)     # only a fast-forward goes through
+    refused = [result for result in results if not result.ok]
+    if not refused:
+        return PushOutcome(PushKind.PUSHED)
+    reason = "; ".join(result.reason for result in refused)
+    is_old = any(result.rejected for result in refused)
+    return PushOutcome(PushKind.REJECTED if is_old else PushKind.FAILED, reason)
+
+
+def _all_ok(results: Sequence[git_remotes.PushResult]) -> bool:
+    return bool(results) and all(result.ok for result in results)
+
+
+def _tracks(annex: AnnexState, spec: RemoteSpec, names: Sequence[bytes], ours: Oid) -> bool:
+    prefix = REMOTES + os.fsencode(spec.name) + b"/"
+    return any(annex.refs.read(prefix + name) == ours for name in names)
