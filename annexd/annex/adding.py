@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from annexd.annex.add_policy import ATTRIBUTES, AddDecision, AddPolicy
 from annexd.annex.commit import REMOVE, IndexUpdate
-from annexd.annex.ingest import LINK_MODE, AddAs, IngestOptions, ingest_file
+from annexd.annex.ingest import AddAs, IngestOptions, ingest_file
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
-from annexd.annex.work_entries import EntryKind, Holds, compare, git_mode, read_entry
+from annexd.annex.work_entries import LINK_MODE, EntryKind, Holds, compare, git_mode, read_entry
 from annexd.backends.registry import backend_for_new_keys
 from annexd.errors import ContentError
 from annexd.formats.key import Key

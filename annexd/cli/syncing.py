@@ -14,7 +14,7 @@ from annexd.cli.invocation import Failed, Invocation
 from annexd.cli.runner import for_each
 from annexd.cli.seek import Item, seek
 from annexd.cli.staging import INDEX_SECONDS
-from annexd.errors import BusyError, UserError
+from annexd.errors import AnnexError, BusyError, UserError
 from annexd.formats.paths import display, from_text
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import fetch_remote, may_fetch
@@ -134,19 +134,11 @@ class Sync:
                     self._merge(ref)
 
     def _merge_if_there(self, ref: bytes) -> None:
-        if self._annex.refs.read(ref) is None:
-            return
-        with self._call.acting(display(ref.removeprefix(b"refs/heads/")), command="merge"):
-            self._merge(ref)
+        if self._annex.refs.read(ref) is not None:
+            merge_and_tell(self._call, ref)
 
     def _merge(self, ref: bytes) -> None:
-        """Raises BusyError with the paths in the way; nothing has changed then."""
-        report = merge_into_head(self._annex, ref, Deadline(INDEX_SECONDS))
-        paths = ", ".join(display(path) for path in report.paths[:10])
-        if report.kind is MergeKind.CONFLICT:
-            raise BusyError(f"{display(ref)} conflicts with our history in: {paths}", hint="merge it with git merge")
-        if report.kind is MergeKind.BLOCKED:
-            raise BusyError(f"local changes are in the way of {display(ref)}: {paths}", hint="commit or undo them")
+        merge(self._annex, ref)
 
     def _push(self, spec: RemoteSpec, *, only_annex: bool) -> None:
         """Rejected: someone else pushed. Pull and try again."""
@@ -221,6 +213,30 @@ class Sync:
 
             populate(self._annex, [one.key for one in noted])
             smudge_log.forget(self._annex.layout, noted)
+
+
+def merge(annex: AnnexState, ref: bytes) -> bool:
+    """Merge what `ref` points to; whether there was anything new. Raises BusyError, with the paths in the way."""
+    report = merge_into_head(annex, ref, Deadline(INDEX_SECONDS))
+    paths = ", ".join(display(path) for path in report.paths[:10])
+    if report.kind is MergeKind.CONFLICT:
+        raise BusyError(f"{display(ref)} conflicts with our history in: {paths}", hint="merge it with git merge")
+    if report.kind is MergeKind.BLOCKED:
+        raise BusyError(f"local changes are in the way of {display(ref)}: {paths}", hint="commit or undo them")
+    return report.moved
+
+
+def merge_and_tell(call: Invocation, ref: bytes) -> None:
+    """The same as an action of its own, of which nothing is said when there was nothing new."""
+    shown = display(ref.removeprefix(b"refs/heads/"))
+    try:
+        if not merge(call.annex(), ref):
+            return
+    except AnnexError as problem:
+        with call.acting(shown, command="merge"):
+            raise problem
+    with call.acting(shown, command="merge"):
+        pass
 
 
 def run(call: Invocation, options: Namespace, parts: Parts) -> int:

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from annexd.cli.arguments import Parser, add_json
 from annexd.cli.invocation import Invocation
-from annexd.errors import BusyError, UserError
+from annexd.errors import UserError
 
 
 def configure(parser: Parser) -> None:
@@ -17,33 +17,22 @@ def configure(parser: Parser) -> None:
 
 
 def run(call: Invocation, options: Namespace) -> int:
-    """Merge the git-annex branches, then synced/BRANCH, or the ref that is named."""
+    """Merge the git-annex branches, then synced/BRANCH; or only the ref that is named."""
+    from annexd.cli.syncing import merge, merge_and_tell
     from annexd.sync.merge import branch_to_sync, local_synced
 
     if len(options.words) > 1:
         raise UserError("name one ref only")
     annex = call.annex()
     if options.words:
-        return _merge(call, options.words[0], _full_name(call, options.words[0]))
+        with call.acting(options.words[0]):
+            merge(annex, _full_name(call, options.words[0]))
+        return call.finish()
     with call.acting("git-annex"):
         call.fresh_annex()
     branch = branch_to_sync(annex.refs.head())
     if branch is not None and annex.refs.read(local_synced(branch)) is not None:
-        _merge(call, f"synced/{branch.decode('utf-8', 'surrogateescape')}", local_synced(branch))
-    return call.finish()
-
-
-def _merge(call: Invocation, shown: str, ref: bytes) -> int:
-    from annexd.cli.staging import INDEX_SECONDS
-    from annexd.formats.paths import display
-    from annexd.sync.merge import MergeKind, merge_into_head
-    from annexd.threads.deadline import Deadline
-
-    with call.acting(shown):
-        report = merge_into_head(call.annex(), ref, Deadline(INDEX_SECONDS))
-        if report.kind in (MergeKind.CONFLICT, MergeKind.BLOCKED):
-            paths = ", ".join(display(path) for path in report.paths[:10])
-            raise BusyError(f"{report.kind.value}: {paths}")
+        merge_and_tell(call, local_synced(branch))
     return call.finish()
 
 
