@@ -39,6 +39,15 @@ class Hook(enum.Enum):
     POST_MERGE = (b"post-merge", "smudge --update", _ALWAYS)
     PRE_PUSH = (b"pre-push", "pre-push", _WHEN_KNOWN)
 
+    @property
+    def file_name(self) -> bytes:
+        """git's name for the hook."""
+        return self.value[0]
+
+    def command(self, program: Program) -> str:
+        """The line of shell that the hook is there for."""
+        return self.value[2].format(annex=program.hook, command=self.value[1]).rstrip("\n")
+
 
 FOR_WORK_TREES = tuple(Hook)
 FOR_BARE = (Hook.PRE_PUSH,)
@@ -71,23 +80,21 @@ def installed_program(environ: Mapping[str, str] = os.environ) -> Program:
 
 def hook_text(hook: Hook, program: Program) -> bytes:
     """The content of a hook file."""
-    _, command, pattern = hook.value
-    line = pattern.format(annex=program.hook, command=command)
-    return f"#!/bin/sh\n# automatically configured by {program.name}\n{line}".encode()
+    return f"#!/bin/sh\n# automatically configured by {program.name}\n{hook.command(program)}\n".encode()
 
 
-def install_hooks(layout: RepoLayout, program: Program) -> list[bytes]:
-    """Put the hooks in place; the names of those that were left alone, as somebody wrote others. OSError."""
+def install_hooks(layout: RepoLayout, program: Program) -> list[Hook]:
+    """Put the hooks in place; those that were left alone, as somebody wrote others. OSError."""
     left = []
     os.makedirs(layout.hooks_dir, exist_ok=True)
     for hook in FOR_BARE if layout.is_bare else FOR_WORK_TREES:
-        path = layout.hooks_dir + b"/" + hook.value[0]
+        path = layout.hooks_dir + b"/" + hook.file_name
         text = hook_text(hook, program)
         there = _read(path)
         if there == text:
             continue
         if there is not None and not _is_ours(there, hook):
-            left.append(hook.value[0])
+            left.append(hook)
             continue
         write_atomically(path, text, mode=HOOK_MODE)
     return left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from annexd.annex.config import DEFAULT_VERSION, SUPPORTED_VERSIONS, AnnexConfig
 from annexd.annex.init_steps import InitRequest, set_up
@@ -22,11 +22,13 @@ def initialize(
     uuid: UUID | None = None,
     clock: Clock | None = None,
     environ: Mapping[bytes, bytes] | None = None,
+    warn: Callable[[str], None] = lambda _text: None,
 ) -> AnnexState:
     """Make the git repository at `path` an annex; one that is an annex already is completed, and described if asked.
 
     A new one gets `version` (default: the newest; git-annex, too, takes unknown ones for the newest). `uuid` is for
     a repository that is to go on as one that was lost; it replaces what is there.
+    `warn` is told what a person should know about the outcome.
     Raises RepositoryError, DifferencesRefused, ConfigError, OSError, GitError.
     """
     repo = GitRepository.discover(path, environ)
@@ -35,7 +37,8 @@ def initialize(
     if (uuid is not None and config.uuid not in (None, uuid)) or (wanted and config.version not in (None, wanted)):
         config = _changed(repo, uuid, wanted)
     request = InitRequest(uuid or new_uuid(), wanted or DEFAULT_VERSION, description)
-    set_up(repo, layout_of(repo, config), config, request, clock)
+    for warning in set_up(repo, layout_of(repo, config), config, request, clock):
+        warn(warning)
     return AnnexState.open(os.path.abspath(path), auto_init=AutoInit.NO, environ=environ)
 
 

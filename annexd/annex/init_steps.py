@@ -78,8 +78,8 @@ def set_up(
         branch.merge_siblings()
         program = installed_program()
         warnings = [
-            f"{layout_name.decode()} hook exists already and was left alone; annexd wants it to run its own command"
-            for layout_name in hooks.install_hooks(layout, program)
+            f"hook {hook.file_name.decode()} exists already and was left alone; add to it: {hook.command(program)}"
+            for hook in hooks.install_hooks(layout, program)
         ]
         _refresh_index(repo, layout)
         add_settings(repo, _settings(config, facts, uuid, version, program, is_bare=repo.is_bare))

@@ -10,7 +10,18 @@ import pytest
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
 from annexd.git.objects import Oid
-from tests.unit.annex.helpers import OTHER, THIRD, commit_files, git, git_annex, key, make_annex, open_annex, show, subjects
+from tests.unit.annex.helpers import (
+    OTHER,
+    THIRD,
+    commit_files,
+    git,
+    git_annex,
+    key,
+    make_annex,
+    open_annex,
+    show,
+    subjects,
+)
 
 SIBLING = "refs/remotes/o/git-annex"
 
