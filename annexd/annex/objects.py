@@ -23,6 +23,7 @@ FIRST_VERSION_WITH_LOCK_FILES = 10
 TRIES = 5       # others remove empty hash directories while we make them
 
 _NO_TMPFILE = frozenset((errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL))
+_NOT_THERE = frozenset((errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EDQUOT, errno.EIO))
 
 _serial = itertools.count()     # next() on it is atomic; it only makes temporary names differ
 
@@ -264,8 +265,13 @@ class ObjectStore:
             return
         try:
             files.write_all(fd, data)
-            with suppress(FileExistsError):     # the same content came from elsewhere meanwhile
-                os.link(b"/proc/self/fd/%d" % fd, path, src_dir_fd=fd, follow_symlinks=True)
+            os.link(b"/proc/self/fd/%d" % fd, path, src_dir_fd=fd, follow_symlinks=True)
+        except FileExistsError:     # the same content came from elsewhere meanwhile
+            return
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                raise
+            self._write_by_rename(path, data, mode)
         finally:
             os.close(fd)
 

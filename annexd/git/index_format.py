@@ -112,6 +112,8 @@ def _parse_records(data: bytes, count: int, content: IndexContent) -> int:
         following = position + (62 + length + 8 & ~7)
         records[data[position + 62 : end]] = data[position:following]
         position = following
+    if b"" in records:  # an entry that replaces one of the shared part
+        raise UnsupportedIndex("git's index is split")
     if position > len(data) - 20 or len(records) + sum(map(len, content.unmerged.values())) != count:
         raise FormatError("git's index has damaged entries", source="index")
     return position
