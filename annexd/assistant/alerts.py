@@ -1,4 +1,4 @@
-"""What a person should know: kept in the status until it is over, logged once, shown on the desktop where there is one."""
+"""What a person should know: in the status until it is over, logged once, shown on the desktop where there is one."""
 
 from __future__ import annotations
 

@@ -28,6 +28,9 @@ from annexd.system.logging import get_logger
 CHANGED_WAIT = 0.1      # seconds until a file that changed while it was read is tried again
 SPACE_WAIT = 30.0       # seconds until a full disk is tried again
 
+UNREADABLE = "cannot be read"
+CHECK_MODE = "check who may read it"
+
 log = get_logger(__name__)
 
 
@@ -36,10 +39,10 @@ class Batch:
     """What came of one chunk of changes."""
 
     updates: list[IndexUpdate] = field(default_factory=list)
-    keys: list[tuple[Key, bytes]] = field(default_factory=list)     # keys now in the tree, with their file
-    new_content: list[Key] = field(default_factory=list)            # whose content came into the annex just now
-    again: list[Change] = field(default_factory=list)               # not got to yet
-    later: list[tuple[Change, float]] = field(default_factory=list) # to be looked at again at that moment
+    keys: list[tuple[Key, bytes]] = field(default_factory=list)         # keys now in the tree, with their file
+    new_content: list[Key] = field(default_factory=list)                # whose content came into the annex just now
+    again: list[Change] = field(default_factory=list)                   # not got to yet
+    later: list[tuple[Change, float]] = field(default_factory=list)     # to be looked at again at that moment
 
     def remove(self, path: bytes) -> None:
         """The index shall forget the path."""
@@ -83,7 +86,7 @@ class BatchMaker:
         self._intake.close()
 
     def make(self, changes: Sequence[Change], ready: Mapping[bytes, IndexUpdate]) -> Batch:
-        """Look at the paths and take in what changed, for about half a second; `ready` is taken in but not committed."""
+        """Look at the paths and take in what changed, for about half a second; `ready` waits to be committed."""
         batch = Batch()
         files = self._look(changes, ready, batch)
         if files:
@@ -186,22 +189,23 @@ class BatchMaker:
             names = os.listdir(path_abs)
         except OSError as error:
             if not means_gone(error):
-                self._troubles.note("unreadable", path, "cannot be read", error.strerror or "", "check who may read it")
+                self._troubles.note("unreadable", path, UNREADABLE, error.strerror or "", CHECK_MODE)
             return
         now = time.monotonic()
         batch.again.extend(Change(path + b"/" + name, ChangeKind.APPEARED, now) for name in names)
 
     def _note_embedded(self, path: bytes) -> None:
         self._troubles.note(
-            "embedded", path, "left alone, as it is a git repository of its own", hint="make it a submodule, or move it away"
-        )
+            "embedded", path, "left alone, as it is a git repository of its own",
+            hint="make it a submodule, or move it away",
+        )  # fmt: skip
 
     def _note_trouble(self, finding: Finding) -> None:
         if finding.what is What.SPECIAL:
             log.debug("path.skipped", path=finding.path, reason="not a file, directory or link")
             self._troubles.note("special", finding.path, "left alone, as it is no file, directory or symbolic link")
         elif finding.error is not None:
-            self._troubles.note("unreadable", finding.path, "cannot be read", finding.error.strerror or "")
+            self._troubles.note("unreadable", finding.path, UNREADABLE, finding.error.strerror or "", CHECK_MODE)
 
     # Without any lock: take the files in
 
@@ -281,7 +285,7 @@ class BatchMaker:
         if isinstance(cause, OSError) and means_gone(cause):
             return      # its removal is told, or it was never more than a moment there
         reason = (cause.strerror if isinstance(cause, OSError) else None) or str(error)
-        self._troubles.note("unreadable", finding.path, "cannot be read", reason, "check who may read it")
+        self._troubles.note("unreadable", finding.path, UNREADABLE, reason, CHECK_MODE)
 
 
 def _is_ready(finding: Finding, ready: Mapping[bytes, IndexUpdate]) -> bool:

@@ -14,7 +14,7 @@ from annexd.threads.pool import Pool
 
 
 class ChangeKind(enum.Enum):
-    """What is known of a path that may have changed. Only a hint: the path itself is looked at before anything is done."""
+    """What is known of a path that may have changed. A hint: the path itself is looked at before anything is done."""
 
     WRITTEN = "written"         # a writer closed it, so its content is complete
     APPEARED = "appeared"       # it is there; whether somebody still writes to it is not known

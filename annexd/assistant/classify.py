@@ -14,7 +14,6 @@ from annexd.assistant.root_guard import means_gone
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_LINK
 
-
 _WORD = 0xFFFFFFFF
 
 

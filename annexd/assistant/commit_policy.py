@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from annexd.assistant.changes import Change, ChangeKind
 
-CHUNK = 1000            # changes that are committed together at most; the next chunk is hashed while this one is uploaded
+CHUNK = 1000            # changes committed together at most; the next chunk is hashed while this one is uploaded
 CHUNK_SECONDS = 0.5     # ... or as much as was hashed in this time
 BURST = 16              # so many changes at once are a burst, not a person
 BURST_QUIET = 0.03      # seconds without an event that end a burst
@@ -65,5 +65,5 @@ def index_backoff(tries: int) -> float:
 
 
 def held_back(change: Change, now: float, delay: float) -> float:
-    """Seconds for which a new file is still left alone because of annex.delayadd (`delay` seconds); 0 when it is due."""
+    """Seconds for which a new file is still left alone by annex.delayadd (`delay` seconds); 0 when it is due."""
     return max(0.0, change.seen + delay - now)

@@ -172,6 +172,8 @@ class Committer:
                     self._root_is_gone()
                     return
                 result = stage_and_commit(annex, updates, message, Deadline(LOCK_WAIT))
+                if result is not None:
+                    self._on_commit(result.new)
         except RefMoved:
             self._wait_for_others("HEAD moved meanwhile", at_once=True)
         except BusyError as error:
@@ -191,7 +193,6 @@ class Committer:
             return
         if result.young:
             self._settle_at = time.monotonic() + SETTLE_AFTER
-        self._on_commit(result.new)
         self._commits.put(Commit(Moved.TREE, small))
         self._board.count(files_committed=len(updates))
         self._board.set(last_commit=time.time(), pending_changes=len(self._pending))

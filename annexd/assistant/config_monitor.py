@@ -102,7 +102,8 @@ class ConfigMonitor:
             with self._turn.held() as annex:
                 annex.reload_config()
         except AnnexError as error:
-            self._alerts.raise_alert("config", f"the settings are not used as they are: {error}", severity=Severity.ERROR)
+            message = f"the settings as they are now are not used: {error}"
+            self._alerts.raise_alert("config", message, severity=Severity.ERROR)
             return
         self._alerts.clear("config")
         self._act_on(before, self._shared.config)

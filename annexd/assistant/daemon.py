@@ -152,7 +152,7 @@ class _Daemon:
     def _dump(self) -> None:
         log.info("daemon.dumped", **self._parts.describe(), stacks=stacks.dump_all())
 
-    def _crashed(self, name: str, error: BaseException, parked: bool) -> None:     # noqa: FBT001
+    def _crashed(self, name: str, error: BaseException, parked: bool) -> None:
         """In the crashed thread."""
         log.error("thread.crashed", name=name, parked=parked, exc_info=error)
         self._board.set(parked=self._supervisor.parked())

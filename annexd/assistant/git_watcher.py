@@ -1,4 +1,4 @@
-"""Watches the git directory: refs for the merger, settings for the config monitor, locks for those who wait for them."""
+"""Watches the git directory: refs for the merger, settings for the config monitor, locks for who waits for them."""
 
 from __future__ import annotations
 

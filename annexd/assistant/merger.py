@@ -1,4 +1,4 @@
-"""Takes in what arrives in refs: the git-annex branch first, so that the next step knows who has content, then the tree."""
+"""Takes in what arrives in refs: the git-annex branch first, to know who has what content, then the tree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from annexd.annex.branch import SETTINGS_LOGS, BranchUpdate
+from annexd.annex.branch_commit import BRANCH
 from annexd.annex.shared import SharedAnnex
+from annexd.annex.state import AnnexState
 from annexd.annex.worktree import populate
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved
@@ -51,7 +53,7 @@ class _Obstacle:
 
 
 class Merger:
-    """The only thread that merges. `on_settings` is told when logs of the git-annex branch that hold settings changed."""
+    """The only thread that merges. `on_settings` is told when settings in the git-annex branch changed."""
 
     def __init__(
         self,
@@ -131,10 +133,12 @@ class Merger:
         with self._shared.locked() as annex:
             update = annex.branch.merge_siblings()
             tip = annex.branch.tip()
+            is_fast_forward = update.moved and _is_from_elsewhere(annex, update.new)
         for refused in update.refused:
-            self._alerts.raise_alert(f"refused {display(refused.ref)}", f"{display(refused.ref)} is not merged: {refused.reason}")
+            name = display(refused.ref)
+            self._alerts.raise_alert(f"refused {name}", f"{name} is not merged: {refused.reason}")
         if update.moved:
-            self._commits.put(Commit(Moved.MERGE))
+            self._commits.put(Commit(Moved.LOCATIONS if is_fast_forward else Moved.MERGE))
         self._take_news(tip)
 
     def _take_news(self, tip: Oid | None) -> None:
@@ -183,7 +187,9 @@ class Merger:
         self._board.set(branch=display(branch) if branch is not None else "")
         if head.oid is None or head.oid == before:
             return
-        if head.oid in self._own_heads:
+        with self._turn.held():         # who has it may be about to tell us that the commit is ours
+            is_own = head.oid in self._own_heads
+        if is_own:
             self._own_heads.clear()
             return
         self._commits.put(Commit(Moved.TREE))
@@ -233,7 +239,7 @@ class Merger:
             case MergeKind.FAST_FORWARD | MergeKind.MERGED | MergeKind.ADOPTED:
                 self._overcome(ref)
                 log.info("merge.finished", ref=ref, how=report.kind, written=report.written)
-                self._commits.put(Commit(Moved.MERGE))
+                self._commits.put(Commit(Moved.MERGE if report.kind is MergeKind.MERGED else Moved.TREE))
                 self._download(report.missing)
 
     def _download(self, missing: Sequence[Key]) -> None:
@@ -249,7 +255,7 @@ class Merger:
         self._obstacles[ref] = _Obstacle((self._head, oid), time.monotonic())
         self._alerts.raise_alert(
             _conflict_alert(ref),
-            f"{display(ref)} and the branch here changed the same files in ways that do not combine: {_shown(report.paths)}",
+            f"{display(ref)} and the branch here changed the same files in different ways: {_shown(report.paths)}",
             hint=f"nothing was changed; merge by hand: git merge {display(ref)}",
             severity=Severity.ERROR,
         )
@@ -293,6 +299,11 @@ class Merger:
     def _next_retry(self) -> float | None:
         moments = [obstacle.again for obstacle in self._obstacles.values() if obstacle.again is not None]
         return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+
+def _is_from_elsewhere(annex: AnnexState, tip: Oid | None) -> bool:
+    """Whether the git-annex branch is at a commit that another repository made."""
+    return any(oid == tip for ref, oid in annex.refs.list().items() if ref.endswith(b"/git-annex") and ref != BRANCH)
 
 
 def _conflict_alert(ref: bytes) -> str:

@@ -170,8 +170,8 @@ class Parts:
 
     def _make_merger(self) -> Merger:
         return Merger(
-            self.ref_news, self.shared, self.turn, self._specs.get, self.transfers.requests, self.changes, self.commits,
-            self.alerts, self.board,
+            self.ref_news, self.shared, self.turn, self._specs.get, self.transfers.requests, self.changes,
+            self.commits, self.alerts, self.board,
             on_settings=lambda: self._tell_settings(Setting.BRANCH), on_head_moved=self._tell_delta,
         )  # fmt: skip
 
@@ -195,8 +195,9 @@ class Parts:
 
     def _make_config_monitor(self) -> ConfigMonitor:
         return ConfigMonitor(
-            self.setting_news, self._fork(), self.shared, self.turn, self._specs, self._table, self.transfers, self.commits,
-            self.tree_scans, self.transfer_scans, self.alerts, self.board, on_rules_changed=self.committer.forget_rules,
+            self.setting_news, self._fork(), self.shared, self.turn, self._specs, self._table, self.transfers,
+            self.commits, self.tree_scans, self.transfer_scans, self.alerts, self.board,
+            on_rules_changed=self.committer.forget_rules,
         )  # fmt: skip
 
     # -- what threads tell each other; each may be called from any thread
@@ -242,7 +243,7 @@ class Parts:
         while keys := self._arrived.drain(stop):
             self.merger.populate(keys)
 
-    def _remote_is_back(self, spec: object) -> None:
+    def _remote_is_back(self) -> None:
         self.setting_news.put(Setting.MOUNTS)
 
     def _mounts_changed(self) -> None:

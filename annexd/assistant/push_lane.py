@@ -33,7 +33,7 @@ FIRST_RETRY = 1.0       # seconds; doubles with each failure
 LONGEST_RETRY = 300.0
 LOOK_FOR_PATH = 2.0     # seconds between two looks for a repository on this machine that is not there
 UPLOADS_STALL = 0.25    # seconds without an upload ending after which the tree goes out before its content
-MERGE_JITTER = 0.03     # seconds; two repositories that merged each other must not push at the same moment for ever
+MERGE_JITTER = 0.1      # seconds; two repositories that merged each other must not push at the same moment for ever
 LOCATIONS_QUIET = 0.05  # seconds without more news of locations after which they are pushed
 LOCATIONS_PATIENCE = 0.3
 REST_AFTER = 20.0       # seconds without work after which helper processes end
@@ -59,7 +59,7 @@ class LaneParts:
     queue: TransferQueue
     uploads_done: Latest[int]
     board: StatusBoard
-    on_back: Callable[[RemoteSpec], None]
+    on_back: Callable[[], None]
 
 
 class PushLane:
@@ -123,7 +123,7 @@ class PushLane:
                     wait = self._work(items)
                 except (AnnexError, OSError) as error:
                     wait = self._failed(str(error))
-        except BaseException as error:      # boundary: a lane has no supervisor  # noqa: BLE001
+        except BaseException as error:      # boundary: a lane has no supervisor
             log.error("push.crashed", remote=self.name, exc_info=error)
             self._parts.board.set_remote(self.name, last_error=f"bug: {error}")
         finally:
@@ -141,7 +141,7 @@ class PushLane:
         if self._was_away:
             self._was_away = False
             items = (*items, Errand.RECONNECT)
-            self._parts.on_back(spec)
+            self._parts.on_back()
         annex = self._annex = self._annex or self._parts.fork()
         if Errand.RECONNECT in items and may_fetch(spec):
             outcome = fetch_remote(annex, spec, self._stop)

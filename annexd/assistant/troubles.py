@@ -49,7 +49,8 @@ class Troubles:
         if not known:
             self._alerts.clear(kind)
             return
-        shown = ", ".join(display(path) + (f" ({reason})" if reason else "") for path, reason in list(known.items())[:NAMED])
+        first = list(known.items())[:NAMED]
+        shown = ", ".join(display(path) + (f" ({reason})" if reason else "") for path, reason in first)
         more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
         sentence = self._sentences[kind]
         self._alerts.raise_alert(kind, f"{sentence}: {shown}{more}", hint=self._hints[kind], severity=Severity.WARNING)

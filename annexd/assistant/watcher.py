@@ -45,7 +45,7 @@ def changes_of(events: Iterable[FsEvent], now: float) -> list[Change]:
 
 def is_git_path(path: bytes) -> bool:
     """Whether a path is git's own (`.git`, at the top or of an embedded repository), or a temporary file of ours."""
-    if b".git" in path and (path == b".git" or path.startswith(b".git/") or path.endswith(b"/.git") or b"/.git/" in path):
+    if b".git" in path and b"/.git/" in b"/%b/" % path:
         return True
     return TEMP_PREFIX in path and path[path.rfind(b"/") + 1 :].startswith(TEMP_PREFIX)
 

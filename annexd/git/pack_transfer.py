@@ -29,7 +29,8 @@ _HARMLESS = re.compile(
     rb"receive\.(autogc|unpacklimit|advertiseatomic|advertisepushoptions|maxinputsize|keepalive|denycurrentbranch)"
     rb"|transfer\.(unpacklimit|advertisesid|advertiseobjectinfo|bundleuri|credentialsinurl)"
 )
-_CALL = rb"(?:git[- ]annex|annexd) [-a-z]+"
+_WORD = rb"(?:'[^']*'|[^\s'\";&|<>$`]+)"
+_CALL = rb"(?:git[- ]annex|annexd|'[^']*/annexd'|[^\s'\";&|<>$`]*/annexd|%b -m annexd) [-a-z]+" % _WORD
 _HOOK_LINE = re.compile(
     rb"#.*|(?:exec )?%b(?: \.| --update| \"\$@\")*|if %b --help >/dev/null 2>&1; then %b; fi" % (_CALL, _CALL, _CALL)
 )
@@ -195,10 +196,10 @@ def _hooks_are_ours(other: GitRepository, config: GitConfig) -> bool:
     configured = config.get_bytes("core.hooksPath")
     if configured is not None:
         directory = os.path.join(other.top, os.path.expanduser(configured))
-    return all(_is_own_hook(os.path.join(directory, hook)) for hook in _HOOKS)
+    return all(is_own_hook(os.path.join(directory, hook)) for hook in _HOOKS)
 
 
-def _is_own_hook(path: bytes) -> bool:
+def is_own_hook(path: bytes) -> bool:
     """Whether a hook is absent, not executable, or consists of calls of git-annex or annexd only."""
     if not os.access(path, os.X_OK):
         return True

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from annexd.errors import AnnexError
 from annexd.git.config import GitConfig
-from annexd.git.pack_transfer import direct_delivery_possible
+from annexd.git.pack_transfer import direct_delivery_possible, is_own_hook
 from annexd.git.repository import GitRepository
 from annexd.remotes.contract import RemoteKind, RemoteSpec
 
@@ -20,7 +20,7 @@ def direct_target(repo: GitRepository, spec: RemoteSpec) -> GitRepository | None
         return None
     if spec.config.push_url or any(spec.config.setting(name) for name in ("push", "mirror", "receivepack")):
         return None
-    if os.access(os.path.join(repo.common_dir, b"hooks", b"pre-push"), os.X_OK):
+    if not is_own_hook(os.path.join(repo.common_dir, b"hooks", b"pre-push")):
         return None
     try:
         target = repository_at(spec.path)

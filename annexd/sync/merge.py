@@ -1,4 +1,4 @@
-"""Brings another history into the checked-out branch, work tree included; a merge that does not go through is undone."""
+"""Brings another history into the checked-out branch, work tree included, or changes nothing at all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MergeKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What became of merging `ref`. `paths` are those in conflict or in the way, `missing` keys without content here."""
+    """What became of merging `ref`. `paths` are in conflict or in the way, `missing` are keys without content here."""
 
     kind: MergeKind
     ref: bytes

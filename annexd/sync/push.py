@@ -119,7 +119,8 @@ def _deliver(annex: AnnexState, spec: RemoteSpec, delivery: DirectDelivery, bran
     outcomes = delivery.deliver(annex.objects, plan)
     if outcomes is None:
         return None
-    _note_tracking(annex, spec, {d.ref: d.new for d in plan if outcomes[d.ref] in (Outcome.DELIVERED, Outcome.UNCHANGED)})
+    there_now = (Outcome.DELIVERED, Outcome.UNCHANGED)
+    _note_tracking(annex, spec, {d.ref: d.new for d in plan if outcomes[d.ref] in there_now})
     refused = [d.ref for d in plan if outcomes[d.ref] in (Outcome.MOVED, Outcome.NOT_FAST_FORWARD)]
     if any(ref != HEADS + ANNEX for ref in refused):
         return PushOutcome(PushKind.REJECTED, "the remote has commits that are not here")
@@ -156,8 +157,10 @@ def _git_push(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop: S
     """Source: git-annex, pushes of one sync."""
     specs: list[bytes] = []
     ours = annex.refs.read(HEADS + branch) if branch is not None else None
-    if branch is not None and ours is not None and not _tracks(annex, spec, (branch, SYNCED + branch), ours):
-        if not _all_ok(git_remotes.push(annex.repo, spec.name, [HEADS + branch], stop=stop)):
+    is_new = branch is not None and ours is not None and not _tracks(annex, spec, (branch, SYNCED + branch), ours)
+    if branch is not None and is_new:
+        directly = git_remotes.push(annex.repo, spec.name, [HEADS + branch], stop=stop)
+        if not _all_ok(directly):
             specs.append(HEADS + branch + b":" + HEADS + SYNCED + branch)
     tip = annex.branch.tip()
     if tip is not None and not _tracks(annex, spec, (ANNEX, SYNCED + ANNEX), tip):
