@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from annexd.errors import ConfigError, FormatError
+from annexd.errors import AnnexError, ConfigError
 from annexd.formats.units import parse_size
 from annexd.formats.uuid import UUID
 from annexd.git.config import GitConfig
@@ -244,7 +244,7 @@ def _size(git: GitConfig, name: str, default: int) -> int:
         return default
     try:
         return parse_size(text)
-    except FormatError as problem:
+    except AnnexError as problem:
         raise ConfigError(f"{name} is {text!r}, which is not a size", hint='use something like "1 gb"') from problem
 
 
