@@ -13,6 +13,15 @@ from annexd.errors import AnnexError, RemoteProtocolError, RemoteRefused, Remote
 from annexd.formats.uuid import UUID
 
 FAILURES_IN_A_ROW = 8       # failures of whatever kind that count as a fault of the remote
+BUSY_SECONDS = 10.0         # a remote that ended no work for so long is not worth waiting for
+
+
+class Admission(enum.Enum):
+    """Whether a remote may be given work now."""
+
+    OPEN = "yes"
+    BUSY = "no, but soon: it has all the work it may have, and gets on with it"
+    CLOSED = "no, and nobody knows when"
 
 
 class Verdict(enum.Enum):
@@ -53,6 +62,7 @@ class GatePolicy:
 @dataclass(slots=True)
 class _Remote:
     running: int = 0
+    changed: float = 0.0        # when work began or ended last
     state: GateState = GateState.OPEN
     until: float = 0.0
     rest: float = 0.0
@@ -91,21 +101,26 @@ class RemoteGate:
         self._jitter = jitter
         self._remotes: dict[UUID, _Remote] = {}
 
-    def admits(self, remote: UUID) -> bool:
+    def admits(self, remote: UUID) -> Admission:
         """Whether a slot may begin work with this remote now."""
         with self._lock:
             known = self._remotes.get(remote)
+            now = self._monotonic()
             if known is None:
-                return self._limit(remote) > 0
+                return Admission.OPEN if self._limit(remote) > 0 else Admission.CLOSED
             if known.state is GateState.OPEN:
-                return known.running < self._limit(remote)
-            return known.state is GateState.CLOSED and known.running == 0 and self._monotonic() >= known.until
+                if known.running < self._limit(remote):
+                    return Admission.OPEN
+                return Admission.BUSY if now < known.changed + BUSY_SECONDS else Admission.CLOSED
+            may_probe = known.state is GateState.CLOSED and known.running == 0 and now >= known.until
+            return Admission.OPEN if may_probe else Admission.CLOSED
 
     def enter(self, remote: UUID) -> None:
         """A slot begins work with this remote. Only one thread may call `admits` and `enter`."""
         with self._lock:
             known = self._get(remote)
             known.running += 1
+            known.changed = self._monotonic()
             if known.state is GateState.CLOSED:
                 known.state = GateState.PROBING
 
@@ -114,6 +129,7 @@ class RemoteGate:
         with self._lock:
             known = self._get(remote)
             known.running -= 1
+            known.changed = self._monotonic()
             match verdict:
                 case Verdict.GOOD:
                     return self._open(known)
@@ -142,9 +158,9 @@ class RemoteGate:
         return self._monotonic()
 
     def next_opening(self, after: float) -> float | None:
-        """Seconds until the first gate opens of those that are closed at time `after`; None when there is none."""
+        """Seconds until what `admits` said at time `after` changes by itself; None for never."""
         with self._lock:
-            times = [r.until for r in self._remotes.values() if r.state is GateState.CLOSED and r.until > after]
+            times = [t for r in self._remotes.values() if (t := _next_change(r)) > after]
             return max(0.0, min(times) - self._monotonic()) if times else None
 
     def view(self) -> Mapping[UUID, GateView]:
@@ -169,6 +185,12 @@ class RemoteGate:
             known.rest = min(max(known.rest * 2, self._policy.first_rest), self._policy.longest_rest)
             known.until = self._monotonic() + known.rest * (1 + self._jitter() / 4)
         known.state, known.failures, known.reason = GateState.CLOSED, 0, reason
+
+
+def _next_change(remote: _Remote) -> float:
+    if remote.state is GateState.CLOSED:
+        return remote.until
+    return remote.changed + BUSY_SECONDS if remote.running else 0.0
 
 
 def _view(remote: _Remote, now: float) -> GateView:

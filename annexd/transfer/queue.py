@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from annexd.formats.uuid import UUID
+from annexd.transfer.gate import Admission
 from annexd.transfer.job import SMALL, Direction, Identity, Job, Work
 from annexd.transfer.lanes import Entry, FairTurns, Lane, urgency
 
@@ -99,11 +100,11 @@ class TransferQueue:
 
     # -- taking out
 
-    def next(self, admits: Callable[[UUID], bool]) -> Work | None:
+    def next(self, admits: Callable[[UUID], Admission]) -> Work | None:
         """Take what should run now and mark it as running, in one step; None when there is nothing to run.
 
-        `admits` tells whether a remote may be given work now; it must be quick and take no lock that is held while this
-        queue is called.
+        A download takes its cheapest source that works; it waits for one that is only busy, unless another costs the
+        same. `admits` tells whether a remote may be given work now; it must be quick and not call this queue.
         """
         with self._lock:
             if self._all_paused or self._closed:
@@ -308,9 +309,9 @@ class TransferQueue:
                 del self._lanes[name]
         return entry
 
-    def _best(self, admits: Callable[[UUID], bool]) -> tuple[Lane, UUID, int] | None:
+    def _best(self, admits: Callable[[UUID], Admission]) -> tuple[Lane, UUID, int] | None:
         impatient = self._monotonic() - IMPATIENCE
-        admitted: dict[UUID, bool] = {}
+        admitted: dict[UUID, Admission] = dict.fromkeys(self._paused, Admission.CLOSED)
         best: tuple[Lane, UUID, int] | None = None
         best_rank: tuple[float, ...] = ()
         for lane in self._lanes.values():
@@ -323,11 +324,18 @@ class TransferQueue:
                 best, best_rank = (lane, remote, level), rank
         return best
 
-    def _open_remote(self, lane: Lane, admits: Callable[[UUID], bool], known: dict[UUID, bool]) -> UUID | None:
+    def _open_remote(
+        self, lane: Lane, admits: Callable[[UUID], Admission], known: dict[UUID, Admission]
+    ) -> UUID | None:
+        most = float("inf")
         for remote in lane.remotes:
-            is_open = known.get(remote)
-            if is_open is None:
-                is_open = known[remote] = remote not in self._paused and admits(remote)
-            if is_open:
+            admission = known.get(remote)
+            if admission is None:
+                admission = known[remote] = admits(remote)
+            if self._cost_of(remote) > most:
+                return None
+            if admission is Admission.OPEN:
                 return remote
+            if admission is Admission.BUSY:
+                most = self._cost_of(remote)
         return None

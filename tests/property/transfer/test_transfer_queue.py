@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from annexd.formats.key import Key
 from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
-from annexd.transfer.gate import GateState, RemoteGate, Verdict
+from annexd.transfer.gate import Admission, GateState, RemoteGate, Verdict
 from annexd.transfer.job import Identity, Job, Reason, Work
 from annexd.transfer.lanes import urgency
 from annexd.transfer.queue import BATCH_BYTES, BATCH_JOBS, Put, TransferQueue
@@ -26,6 +26,12 @@ reasons = st.sampled_from(Reason)
 uploads = st.builds(Job, st.just(Direction.UPLOAD), keys, remotes.map(lambda r: (r,)), st.none(), reasons)
 downloads = st.builds(Job, st.just(Direction.DOWNLOAD), keys, source_sets, st.none(), reasons)
 jobs = st.one_of(uploads, downloads)
+
+
+def source_of(job: Job, admissions: dict[UUID, Admission]) -> UUID | None:
+    """Where the job should go: the cheapest remote that is not closed, if that one is open."""
+    usable = [remote for remote in job.remotes if admissions[remote] is not Admission.CLOSED]
+    return usable[0] if usable and admissions[usable[0]] is Admission.OPEN else None
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -73,14 +79,14 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        was_open = {remote for remote in REMOTES if remote not in self.paused and self.gate.admits(remote)}
+        before = {r: Admission.CLOSED if r in self.paused else self.gate.admits(r) for r in REMOTES}
         work = self.queue.next(self.gate.admits)
         if work is None:
-            assert self.all_paused or not any(was_open & set(job.remotes) for job in self.waiting.values())
+            assert self.all_paused or not any(source_of(job, before) for job in self.waiting.values())
             return
         assert not self.all_paused
         assert work.remote not in self.paused
-        assert self.gate.admits(work.remote)
+        assert before[work.remote] is Admission.OPEN
         self.gate.enter(work.remote)
         assert self.gate.view()[work.remote].running <= LIMITS[work.remote]
         assert 1 <= len(work.jobs) <= BATCH_JOBS
@@ -90,7 +96,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert job.direction is work.direction
             assert job.identity not in self.running, "it would run twice"
             assert work.remote in self.waiting[job.identity].remotes
-            assert next(r for r in self.waiting[job.identity].remotes if r in was_open) == work.remote
+            assert source_of(self.waiting[job.identity], before) == work.remote
             self.running[job.identity] = self.waiting.pop(job.identity)
         self.works.append(work)
 
@@ -206,7 +212,7 @@ class QueueMachine(RuleBasedStateMachine):
         for work in self.works:
             self.queue.finished(work.jobs)
         left = set(self.waiting)
-        while (work := self.queue.next(lambda _: True)) is not None:
+        while (work := self.queue.next(lambda _: Admission.OPEN)) is not None:
             for job in work.jobs:
                 left.remove(job.identity)
             self.queue.finished(work.jobs)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
+from annexd.transfer.gate import Admission
 from annexd.transfer.job import Direction, Job, Reason
 from annexd.transfer.lanes import MAX_LAG
 from annexd.transfer.queue import BATCH_JOBS, IMPATIENCE, Put, TransferQueue
@@ -25,12 +28,15 @@ class Time:
         return self.now
 
 
-def everything(_: UUID) -> bool:
-    return True
+Admits = Callable[[UUID], Admission]
 
 
-def only(*remotes: UUID) -> object:
-    return lambda remote: remote in remotes
+def everything(_: UUID) -> Admission:
+    return Admission.OPEN
+
+
+def only(*remotes: UUID, otherwise: Admission = Admission.CLOSED) -> Admits:
+    return lambda remote: Admission.OPEN if remote in remotes else otherwise
 
 
 def upload(number: int, remote: UUID = NEAR, *, size: int | None = LARGE, reason: Reason = Reason.SCAN) -> Job:
@@ -113,25 +119,38 @@ def test_a_remote_that_was_idle_does_not_make_the_others_wait_for_long(queue: Tr
 
 def test_a_download_takes_the_cheapest_source_that_is_open(queue: TransferQueue) -> None:
     queue.put_many([download(1, NEAR, FAR), download(2, NEAR, FAR)])
-    first, second = queue.next(everything), queue.next(only(FAR))       # type: ignore[arg-type]
+    first, second = queue.next(everything), queue.next(only(FAR))
     assert first is not None and first.remote == NEAR
     assert second is not None and second.remote == FAR
 
 
+def test_a_download_waits_for_a_near_source_that_is_only_busy(queue: TransferQueue) -> None:
+    queue.put(download(1, NEAR, FAR))
+    assert queue.next(only(FAR, otherwise=Admission.BUSY)) is None
+    assert queue.next(only(FAR, otherwise=Admission.CLOSED)) is not None
+
+
+def test_downloads_are_spread_over_sources_of_the_same_cost(time: Time) -> None:
+    queue = TransferQueue(cost_of=lambda _: 100.0, monotonic=time)
+    queue.put(download(1, NEAR, FAR))
+    work = queue.next(only(FAR, otherwise=Admission.BUSY))
+    assert work is not None and work.remote == FAR
+
+
 def test_a_closed_remote_holds_up_nobody_else(queue: TransferQueue) -> None:
     queue.put_many([upload(n, NEAR, reason=Reason.ASKED) for n in range(100)] + [upload(200, FAR)])
-    work = queue.next(only(FAR))        # type: ignore[arg-type]
+    work = queue.next(only(FAR))
     assert work is not None and work.remote == FAR
-    assert queue.next(only(FAR)) is None        # type: ignore[arg-type]
+    assert queue.next(only(FAR)) is None
 
 
 def test_small_jobs_of_one_remote_come_as_a_batch_and_large_ones_alone(queue: TransferQueue) -> None:
     queue.put_many([upload(n, size=SMALL) for n in range(BATCH_JOBS + 5)] + [upload(900), upload(901, FAR, size=SMALL)])
-    work = queue.next(only(NEAR))       # type: ignore[arg-type]
+    work = queue.next(only(NEAR))
     assert work is not None and len(work.jobs) == BATCH_JOBS
     assert {job.remotes for job in work.jobs} == {(NEAR,)}
     sizes = []
-    while (work := queue.next(only(NEAR))) is not None:     # type: ignore[arg-type]
+    while (work := queue.next(only(NEAR))) is not None:
         sizes.append(len(work.jobs))
     assert sorted(sizes) == [1, 5]
 
@@ -149,7 +168,7 @@ def test_the_same_transfer_is_queued_once_whether_it_waits_or_runs(queue: Transf
 def test_a_key_is_downloaded_once_whatever_it_may_come_from(queue: TransferQueue) -> None:
     assert queue.put(download(1, NEAR)) is Put.ADDED
     assert queue.put(download(1, FAR)) is Put.CHANGED
-    work = queue.next(only(FAR))        # type: ignore[arg-type]
+    work = queue.next(only(FAR))
     assert work is not None and work.jobs[0].remotes == (NEAR, FAR)
     assert queue.next(everything) is None
 
