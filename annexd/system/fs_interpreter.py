@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from annexd.system.fs_event import FsEvent, FsEventKind
 from annexd.system.inotify import In, RawEvent
@@ -26,6 +27,19 @@ class Trouble(enum.Enum):
     ROOT_LOST = enum.auto()     # the root was deleted, moved or unmounted
 
 
+class _MovedFrom(NamedTuple):
+    """The first half of a move."""
+
+    parent: WatchedDir
+    name: bytes
+    is_dir: bool
+    watched: WatchedDir | None      # what was known under the name: a newer directory may come there any moment
+
+    def path(self) -> bytes:
+        """Where it was."""
+        return join(self.parent.path(), self.name)
+
+
 class Interpreter:
     """Turns raw events into `events`, which its owner takes away. Owned by one thread.
 
@@ -39,7 +53,7 @@ class Interpreter:
         self._watches = watches
         self._ignore = ignore
         self._created: dict[bytes, None] = {}                               # in order; not seen closed yet
-        self._moved_from: dict[int, tuple[WatchedDir, bytes, bool]] = {}    # first halves of moves, by cookie
+        self._moved_from: dict[int, _MovedFrom] = {}                        # first halves of moves, by cookie
         self._held_since = 0.0
 
     def take(self) -> list[FsEvent]:
@@ -57,8 +71,8 @@ class Interpreter:
         """Wait no longer: report new files although not closed, and halves of moves as what left the tree."""
         self._release_created()
         moved, self._moved_from = self._moved_from, {}
-        for parent, name, is_dir in moved.values():
-            self._moved_out(parent, name, is_dir)
+        for source in moved.values():
+            self._moved_out(source)
 
     def forget(self) -> None:
         """Drop what waits: everything is going to be looked at anyway."""
@@ -109,36 +123,43 @@ class Interpreter:
             self.events.append(FsEvent(FsEventKind.GONE, path))
         elif mask & In.IN_MOVED_FROM:
             self._hold()
-            self._moved_from[cookie] = (node, name, False)
+            self._moved_from[cookie] = _MovedFrom(node, name, False, None)
         elif mask & In.IN_MOVED_TO:
             self._moved_to(path, self._moved_from.pop(cookie, None))
 
-    def _moved_to(self, path: bytes, source: tuple[WatchedDir, bytes, bool] | None) -> None:
+    def _moved_to(self, path: bytes, source: _MovedFrom | None) -> None:
         if source is None:
             self.events.append(FsEvent(FsEventKind.APPEARED, path))
         else:
-            old = join(source[0].path(), source[1])
-            self.events.append(FsEvent(FsEventKind.MOVED, old, False, path))
+            self.events.append(FsEvent(FsEventKind.MOVED, source.path(), False, path))
 
     def _happened_to_dir(self, parent: WatchedDir, path: bytes, name: bytes, mask: int, cookie: int) -> None:
         self._release_created()     # some may be inside of it, and should be told under the right name
         if mask & In.IN_CREATE:
-            self.events += self._watches.adopt(parent, name, path)
+            self.events += self._watches.adopt(parent, name)
+            self._claim(parent.children.get(name))
         elif mask & In.IN_ATTRIB:
-            self.events += self._watches.discover(parent, name, path)
+            self.events += self._watches.discover(parent, name)
         elif mask & In.IN_DELETE:
             if name in parent.children:
                 parent.children[name].is_stale = True
             self.events.append(FsEvent(FsEventKind.DIR_GONE, path, True))
         elif mask & In.IN_MOVED_FROM:
             self._hold()
-            self._moved_from[cookie] = (parent, name, True)
+            self._moved_from[cookie] = _MovedFrom(parent, name, True, parent.children.get(name))
         elif mask & In.IN_MOVED_TO:
             source = self._moved_from.pop(cookie, None)
             if source is None:
-                self.events += self._watches.adopt(parent, name, path)
+                self.events += self._watches.adopt(parent, name)
             else:
-                self.events += self._watches.follow(source[0], source[1], parent, name, path)
+                self.events += self._watches.follow(source.watched, source.path(), parent, name)
+            self._claim(parent.children.get(name))
+
+    def _claim(self, node: WatchedDir | None) -> None:
+        """This one has arrived, so it is not the one of which only the leaving was told."""
+        for cookie, source in self._moved_from.items():
+            if node is not None and source.watched is node:
+                self._moved_from[cookie] = source._replace(watched=None)
 
     def _happened_to_itself(self, node: WatchedDir, mask: int) -> None:
         if node.parent is None:
@@ -154,13 +175,14 @@ class Interpreter:
         """A move to an ignored name is, for us, a move out of the tree."""
         source = self._moved_from.pop(cookie, None) if mask & In.IN_MOVED_TO else None
         if source is not None:
-            self._moved_out(*source)
+            self._moved_out(source)
 
-    def _moved_out(self, parent: WatchedDir, name: bytes, is_dir: bool) -> None:
-        kind = FsEventKind.DIR_GONE if is_dir else FsEventKind.GONE
-        self.events.append(FsEvent(kind, join(parent.path(), name), is_dir))
-        if is_dir and name in parent.children:
-            self._watches.drop(parent.children[name])
+    def _moved_out(self, source: _MovedFrom) -> None:
+        kind = FsEventKind.DIR_GONE if source.is_dir else FsEventKind.GONE
+        self.events.append(FsEvent(kind, source.path(), source.is_dir))
+        node = source.watched
+        if node is not None and node.parent is source.parent and node.name == source.name:
+            self._watches.drop(node)
 
     def _hold(self) -> None:
         if not (self._created or self._moved_from):

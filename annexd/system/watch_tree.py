@@ -26,12 +26,22 @@ class WatchedDir:
             node = node.parent
         return b"/".join(reversed(parts))
 
+    def is_inside(self, other: WatchedDir) -> bool:
+        """Whether it is `other`, or below it."""
+        node: WatchedDir | None = self
+        while node is not None:
+            if node is other:
+                return True
+            node = node.parent
+        return False
+
 
 class WatchTree:
     """Follows moves of directories in one step however large they are. Owned by one thread."""
 
     def __init__(self, root_wd: int) -> None:
         self.root = WatchedDir(root_wd, b"", None)
+        self.unsure: set[WatchedDir] = set()    # may hold directories that are not watched
         self._by_wd = {root_wd: self.root}
 
     def __len__(self) -> int:
@@ -56,15 +66,18 @@ class WatchTree:
 
     def move(self, node: WatchedDir, parent: WatchedDir, name: bytes) -> bool:
         """Put a directory, with all below it, elsewhere. False, and nothing done, if that is inside of itself."""
-        above: WatchedDir | None = parent
-        while above is not None:
-            if above is node:
-                return False
-            above = above.parent
+        if parent.is_inside(node):
+            return False
         self._unlink(node)
         node.parent, node.name = parent, name
         parent.children[name] = node
         return True
+
+    def take_unsure(self, top: WatchedDir) -> list[WatchedDir]:
+        """Those that are `top` or below it; they are not unsure any more."""
+        found = [node for node in self.unsure if node.is_inside(top)]
+        self.unsure.difference_update(found)
+        return found
 
     def drop(self, node: WatchedDir) -> list[int]:
         """Forget a directory and all below it; their watches."""
@@ -76,6 +89,7 @@ class WatchTree:
             rest.extend(node.children.values())
             if self._by_wd.get(node.wd) is node:
                 del self._by_wd[node.wd]
+                self.unsure.discard(node)
                 gone.append(node.wd)
         return gone
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from annexd.system.fs_event import FsEvent, FsEventKind
 from annexd.system.inotify import NO_MORE_INSTANCES, NO_MORE_WATCHES, In, Inotify, RawEvent
@@ -76,37 +77,39 @@ class Watches:
         """The events that wait, without blocking."""
         return self._inotify.read() if self._inotify is not None else []
 
-    def adopt(self, parent: WatchedDir, name: bytes, path: bytes) -> list[FsEvent]:
+    def adopt(self, parent: WatchedDir, name: bytes) -> list[FsEvent]:
         """Watch a directory that is new in its place; the events for it and all that is in it."""
+        path = join(parent.path(), name)
         events = [FsEvent(FsEventKind.DIR_APPEARED, path, True)]
         if not self._recursive:
             return events
         before = parent.children.get(name)
-        was_stale = before is not None and before.is_stale
-        node = self._enter(parent, name, path)
-        if node is None or node is not before or was_stale:     # else found already, when its parent was scanned
+        node = self._enter(parent, name)
+        if node is not None and node is before and not node.is_stale:   # found already, when its parent was scanned
+            self._scan_unsure(node, events)
+        else:
             self._scan(node, path, events)
-        if node is not None:
-            node.is_stale = False
         return events
 
-    def discover(self, parent: WatchedDir, name: bytes, path: bytes) -> list[FsEvent]:
+    def discover(self, parent: WatchedDir, name: bytes) -> list[FsEvent]:
         """Watch a directory that could not be watched before, if that is so, and can be now."""
-        return self.adopt(parent, name, path) if self._recursive and name not in parent.children else []
+        return self.adopt(parent, name) if self._recursive and name not in parent.children else []
 
-    def follow(
-        self, old_parent: WatchedDir, old_name: bytes, parent: WatchedDir, name: bytes, path: bytes
-    ) -> list[FsEvent]:
-        """Take the watches along with a directory that was moved inside the tree."""
-        source = join(old_parent.path(), old_name)
-        node = old_parent.children.get(old_name)
-        wd = self._add(path)
-        if wd is not None:      # the one at the old name may be a newer directory, seen early
-            node = self.tree.get(wd)
-        if node is None:
-            return [FsEvent(FsEventKind.DIR_GONE, source, True), *self.adopt(parent, name, path)]
-        self.tree.move(node, parent, name)
-        return [FsEvent(FsEventKind.MOVED, source, True, path)]
+    def follow(self, node: WatchedDir | None, source: bytes, parent: WatchedDir, name: bytes) -> list[FsEvent]:
+        """Take the watches along with a directory that was moved inside the tree from the path `source`.
+
+        `node` is what was known under the old name.
+        """
+        here = self._enter(parent, name)
+        if here is None and node is not None and self.tree.move(node, parent, name):
+            here = node         # already elsewhere; what led there is told next
+        if here is None:
+            return [FsEvent(FsEventKind.DIR_GONE, source, True), *self.adopt(parent, name)]
+        events = [FsEvent(FsEventKind.MOVED, source, True, join(parent.path(), name))]
+        if here is not node:    # another one has come to this place meanwhile
+            self._scan(here, here.path(), events)
+        self._scan_unsure(here, events)
+        return events
 
     def drop(self, node: WatchedDir) -> None:
         """Give back the watches of a directory that is no longer in the tree, and of all below it."""
@@ -123,37 +126,78 @@ class Watches:
         rest = [(top, top_path)]
         while rest:
             node, path = rest.pop()
-            for name, is_dir in _list(join(self.root, path)):
-                child = join(path, name)
-                if (events is None and not is_dir) or self._ignore(child):
-                    continue
-                if events is not None:
-                    kind = FsEventKind.DIR_APPEARED if is_dir else FsEventKind.APPEARED
-                    events.append(FsEvent(kind, child, is_dir))
-                if is_dir:
-                    below = self._enter(node, name, child) if node is not None else None
-                    if below is not None or events is not None:
-                        rest.append((below, child))
+            with self._opened(node, path) as fd:
+                if node is not None:
+                    node.is_stale = False
+                for name, is_dir in _list(fd):
+                    child = join(path, name)
+                    if (events is None and not is_dir) or self._ignore(child):
+                        continue
+                    if events is not None:
+                        kind = FsEventKind.DIR_APPEARED if is_dir else FsEventKind.APPEARED
+                        events.append(FsEvent(kind, child, is_dir))
+                    if is_dir:
+                        below = self._enter_at(node, fd, name) if node is not None else None
+                        if below is not None or events is not None:
+                            rest.append((below, child))
 
-    def _enter(self, parent: WatchedDir, name: bytes, path: bytes) -> WatchedDir | None:
-        wd = self._add(path)
-        if wd is None:
+    def _scan_unsure(self, top: WatchedDir, events: list[FsEvent]) -> None:
+        for node in self.tree.take_unsure(top):
+            self._scan(node, node.path(), events)
+
+    def _enter(self, parent: WatchedDir, name: bytes) -> WatchedDir | None:
+        with self._opened(parent, parent.path()) as fd:
+            return self._enter_at(parent, fd, name) if fd is not None else None
+
+    def _enter_at(self, parent: WatchedDir, parent_fd: int | None, name: bytes) -> WatchedDir | None:
+        """Watch a directory; None when it is not there (any more), not readable, or one too many."""
+        if self._inotify is None or parent_fd is None:
+            return None
+        try:
+            wd = self._inotify.add(b"/proc/self/fd/%d/%s" % (parent_fd, name), _DIR_MASK | In.IN_DONT_FOLLOW)
+        except OSError as error:
+            if error.errno in NO_MORE_WATCHES:
+                self._reach_limit(error, join(parent.path(), name))
             return None
         known = self.tree.get(wd)
         if known is None:
             return self.tree.add(wd, parent, name)
         return known if self.tree.move(known, parent, name) else None
 
-    def _add(self, path: bytes) -> int | None:
-        """None when the directory is gone again, unreadable, or one too many."""
-        if self._inotify is None:
-            return None
+    @contextmanager
+    def _opened(self, node: WatchedDir | None, path: bytes) -> Iterator[int | None]:
+        """Open a directory, and make sure that it is the one that is watched as `node`.
+
+        Without that, what is found in a directory that has just taken the place of another one would be put under the
+        wrong name, and stay there. When it is another one, or gone, an event will tell; until then it is unsure.
+        """
         try:
-            return self._inotify.add(join(self.root, path), _DIR_MASK | In.IN_DONT_FOLLOW)
+            fd = os.open(join(self.root, path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno in NO_MORE_WATCHES:
-                self._reach_limit(error, path)
-            return None
+            if node is not None and error.errno in (errno.ENOENT, errno.ENOTDIR):
+                self.tree.unsure.add(node)
+            yield None
+            return
+        try:
+            if node is None or self._is_watched_as(fd, node.wd):
+                yield fd
+            else:
+                self.tree.unsure.add(node)
+                yield None
+        finally:
+            os.close(fd)
+
+    def _is_watched_as(self, fd: int, wd: int) -> bool:
+        """The kernel gives the same number for the same directory, so ask it to watch it (once more, we hope)."""
+        if self._inotify is None:
+            return False
+        try:
+            found = self._inotify.add(b"/proc/self/fd/%d" % fd, _DIR_MASK | In.IN_MASK_ADD)
+        except OSError:
+            return False
+        if found not in self.tree:
+            self._inotify.remove(found)
+        return found == wd
 
     def _reach_limit(self, error: OSError, path: bytes) -> None:
         self.limit = error
@@ -176,11 +220,8 @@ def identity(root: bytes) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
 
-def _list(directory: bytes) -> list[tuple[bytes, bool]]:
-    try:
-        with os.scandir(directory) as entries:
-            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise
-        return []       # gone again, or unreadable
+def _list(fd: int | None) -> list[tuple[bytes, bool]]:
+    if fd is None:
+        return []
+    with os.scandir(fd) as entries:
+        return [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]

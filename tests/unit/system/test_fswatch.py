@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -419,3 +420,41 @@ def test_stopping_ends_the_thread_and_gives_the_watches_back(told: Told) -> None
     other.watcher.stop()
     assert other.watcher.watch_count() == 0
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def shuffle_tree(told: Told, random: Random, steps: int) -> None:
+    """Make, move and remove directories and files as fast as it goes."""
+    for _ in range(steps):
+        places = directories(told.root)
+        place, name = random.choice(places), random.choice([b"p", b"q", b"r"])
+        target = os.path.join(place, name)
+        try:
+            match random.randrange(5):
+                case 0 | 1:
+                    os.mkdir(target)
+                case 2:
+                    write(target + b".f")
+                case 3:
+                    os.rename(random.choice(places[1:] or [target]), target)
+                case 4:
+                    shutil.rmtree(target)
+        except OSError:
+            continue        # a move into itself, onto something, of something that is not there
+
+
+def directories(root: bytes) -> list[bytes]:
+    return [directory for directory, _, _ in os.walk(root)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_any_changes_every_directory_is_watched_under_its_right_name(told: Told, seed: int) -> None:
+    told.watcher.start()
+    shuffle_tree(told, Random(seed), 300)
+    told.settle()
+    expected = set()
+    for directory in directories(told.root):
+        write(os.path.join(directory, b"last"))
+        expected.add(os.path.relpath(os.path.join(directory, b"last"), told.root))
+    eventually(lambda: expected <= set(told.of(K.CLOSED)), what=f"{sorted(expected)[:20]}")
+    assert told.watcher.watch_count() == len(directories(told.root))
+    assert told.overflows == 0
