@@ -31,7 +31,7 @@ def write_pack(repo: GitRepository, entries: Iterable[tuple[bytes, bytes, bytes,
     """Write `count` objects (oid, kind, data, zlib level) as one pack and return the path of the .pack file.
 
     Both files are on disk before they get their names, the index last: a pack exists once its index does.
-    Raises OSError, with nothing left behind.
+    Raises OSError; at worst a pack without index stays behind, which git's gc removes.
     """
     directory = os.path.join(repo.objects_dir, b"pack")
     os.makedirs(directory, exist_ok=True)

@@ -92,6 +92,8 @@ class GitProcess:
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; may block until the child reads. Raises GitError when the child has gone."""
+        if not self._process.is_running():
+            self.close()  # somebody killed it while it was idle: start anew
         try:
             stdin = self._process.stdin
             stdin.write(data)

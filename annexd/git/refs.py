@@ -94,12 +94,10 @@ class Refs:
         """All refs whose name starts with `prefix`, symbolic ones resolved, in order of name; broken ones left out."""
         if self.repo.ref_format != "files":
             return self._list_by_git(prefix)
-        found = {ref: oid for ref, oid in self._packed_refs().items() if ref.startswith(prefix)}
-        for ref in self._loose_names(prefix):
-            oid = self.read(ref)
-            if oid is not None:
-                found[ref] = oid
-        return dict(sorted(found.items()))
+        # Loose ones first: a ref that git packs meanwhile is then seen in one place at least.
+        loose = {ref: oid for ref in self._loose_names(prefix) if (oid := self.read(ref)) is not None}
+        packed = {ref: oid for ref, oid in self._packed_refs().items() if ref.startswith(prefix)}
+        return dict(sorted({**packed, **loose}.items()))
 
     def update(self, ref: bytes, new: Oid, old: Oid | Expect | None, message: bytes = b"annexd") -> None:
         """Point `ref` at `new` if it is at `old` now (None: if it does not exist). `message` goes into the reflog.
@@ -135,9 +133,7 @@ class Refs:
     def _process(self, message: bytes) -> GitProcess:
         process = self._processes.get(message)
         if process is None:
-            process = self._processes[message] = self.repo.start(
-                b"update-ref", b"-m", message, b"--create-reflog", b"--stdin"
-            )
+            process = self._processes[message] = self.repo.start(b"update-ref", b"-m", message, b"--stdin")
             if len(self._processes) > _MAX_PROCESSES:
                 self._processes.popitem(last=False)[1].close()
         self._processes.move_to_end(message)
@@ -216,7 +212,8 @@ def _command(update: RefUpdate) -> bytes:
     ref, new, old = update
     if b"\n" in ref or b" " in ref or b"\0" in ref:
         raise ValueError(f"{ref!r} is no ref name")
-    expected = b"" if isinstance(old, Expect) else b" " + (old or ZERO).hex().encode()
+    nothing = bytes(len(new or ZERO))
+    expected = b"" if isinstance(old, Expect) else b" " + (old or nothing).hex().encode()
     if new is None:
         return b"delete %b%b\n" % (ref, expected)
     return b"update %b %b%b\n" % (ref, new.hex().encode(), expected)

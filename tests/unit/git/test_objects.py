@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from annexd.git.commit import Signature, build_commit, parse_commit, read_identi
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import BLOB, COMMIT, PACK_FROM, TAG, TREE, GitObject, ObjectWriter, Oid, object_id
 from annexd.git.repository import GitRepository
+from tests.support.eventually import eventually
 from tests.support.repositories import git
 
 
@@ -146,7 +148,10 @@ def test_a_killed_cat_file_is_started_again(repo: GitRepository) -> None:
     writer.flush()
     cat = CatFile(repo)
     cat.read(oid)
-    cat.close()
+    pid = cat._process._process.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not cat._process._process.is_running())
     assert cat.read(oid) == GitObject(BLOB, b"x")
     cat.close()
 

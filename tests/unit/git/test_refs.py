@@ -149,3 +149,17 @@ def test_a_linked_work_tree_has_its_own_head(git_repo: Path, commits: list[Oid])
     refs.update(b"refs/heads/linked", commits[1], commits[0])
     assert refs.head().oid == commits[1]
     refs.close()
+
+
+def test_refs_of_a_sha256_repository_are_read_and_changed(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    for n in range(2):
+        git(tmp_path, "commit", "-q", "--allow-empty", "-m", str(n))
+    refs = Refs(GitRepository.discover(os.fsencode(tmp_path)))
+    tip = refs.read(MAIN)
+    assert tip is not None
+    assert tip.hex().encode() == git(tmp_path, "rev-parse", "HEAD").strip()
+    refs.update(b"refs/heads/x", tip, None)
+    with pytest.raises(RefMoved):
+        refs.update(b"refs/heads/x", tip, None)
+    refs.close()
