@@ -79,8 +79,8 @@ class Notifier:
                 return self._bus
             if now < self._not_before:
                 return None
-            bus = MessageBus(bus_address=self._address or "", bus_type=BusType.SESSION)
             try:
+                bus = MessageBus(bus_address=self._address or "", bus_type=BusType.SESSION)
                 self._bus = await asyncio.wait_for(bus.connect(), CALL_LIMIT)
             except Exception:  # boundary: the library raises whatever an odd address or greeting led to  # noqa: BLE001
                 self._bus = None

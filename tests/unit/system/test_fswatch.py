@@ -5,75 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from annexd.system import inotify
-from annexd.system.fswatch import FsEvent, FsEventKind, TreeWatcher
+from annexd.system.fswatch import FsEvent
 from annexd.system.inotify import Inotify
-from annexd.threads.deadline import Deadline
 from tests.support.eventually import eventually
-
-K = FsEventKind
-
-
-class Told:
-    """What a watcher called back."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = os.fsencode(root)
-        self.events: list[FsEvent] = []
-        self.times: dict[bytes, float] = {}
-        self.overflows = 0
-        self.limits: list[bytes] = []
-        self.watcher = self.make()
-
-    def make(self, recursive: bool = True, **intervals: float) -> TreeWatcher:
-        self.watcher = TreeWatcher(
-            self.root, self.take, self.overflow, self.limits.append, ignored, recursive, **intervals
-        )
-        return self.watcher
-
-    def take(self, events: list[FsEvent]) -> None:
-        now = time.perf_counter()
-        self.events.extend(events)
-        self.times.update((event.path, now) for event in events)
-
-    def overflow(self) -> None:
-        self.overflows += 1
-
-    def path(self, name: bytes) -> bytes:
-        return self.root + b"/" + name
-
-    def of(self, kind: FsEventKind) -> list[bytes]:
-        return [event.path for event in list(self.events) if event.kind is kind]
-
-    def wait_for(self, event: FsEvent) -> None:
-        eventually(lambda: event in self.events, Deadline(10), f"{event} (got {self.events[:50]})")
-
-    def settle(self) -> list[FsEvent]:
-        """All events so far, made sure of by a last one; and start afresh."""
-        marker = b"marker-%d" % time.monotonic_ns()
-        write(self.path(marker))
-        self.wait_for(FsEvent(K.CLOSED, marker))
-        events, self.events = self.events, []
-        return [event for event in events if event.path != marker]
-
-
-def ignored(path: bytes) -> bool:
-    return path == b".git" or path.startswith(b".git/")
-
-
-def write(path: bytes, data: bytes = b"data") -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.write(fd, data)
-    os.close(fd)
+from tests.support.watching import K, Told, write
 
 
 @pytest.fixture
@@ -363,45 +305,6 @@ def test_a_directory_that_becomes_readable_is_watched_from_then_on(told: Told) -
     told.wait_for(FsEvent(K.CLOSED, b"secret/f"))
 
 
-BURST = """
-import os, sys
-root = os.fsencode(sys.argv[1])
-for number in range(10_000):
-    fd = os.open(root + b"/%d/%d/f%d" % (number % 40, number % 2000, number), os.O_WRONLY | os.O_CREAT)
-    os.write(fd, b"x")
-    os.close(fd)
-"""
-
-
-def test_no_file_of_a_burst_over_two_thousand_directories_is_lost(told: Told) -> None:
-    for number in range(2000):
-        os.makedirs(told.path(b"%d/%d" % (number % 40, number)))
-    told.watcher.start()
-    assert told.watcher.watch_count() == 2041
-    child = subprocess.Popen([sys.executable, "-S", "-c", BURST, told.root])
-    before = time.process_time()
-    assert child.wait() == 0
-    expected = {b"%d/%d/f%d" % (n % 40, n % 2000, n) for n in range(10_000)}
-    eventually(lambda: len(told.events) >= 10_000)
-    eventually(lambda: expected <= set(told.of(K.CLOSED)), Deadline(20))
-    assert told.overflows == 0
-    assert time.process_time() - before < 2.0, "it costs 0.1 s on an idle machine"
-
-
-def test_no_file_of_a_copied_tree_is_lost(told: Told, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    expected = set()
-    for number in range(200):
-        directory = source / str(number % 20) / str(number)
-        directory.mkdir(parents=True)
-        for name in "abc":
-            (directory / name).write_text(name)
-            expected.add(b"copy/%d/%d/%s" % (number % 20, number, name.encode()))
-    told.watcher.start()
-    subprocess.run(["cp", "-r", source, told.path(b"copy")], check=True)
-    eventually(lambda: expected <= set(told.of(K.CLOSED) + told.of(K.APPEARED)), Deadline(20))
-
-
 def test_a_lone_change_is_told_within_milliseconds(watching: Told) -> None:
     delays = []
     for number in range(50):
@@ -420,41 +323,3 @@ def test_stopping_ends_the_thread_and_gives_the_watches_back(told: Told) -> None
     other.watcher.stop()
     assert other.watcher.watch_count() == 0
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-def shuffle_tree(told: Told, random: Random, steps: int) -> None:
-    """Make, move and remove directories and files as fast as it goes."""
-    for _ in range(steps):
-        places = directories(told.root)
-        place, name = random.choice(places), random.choice([b"p", b"q", b"r"])
-        target = os.path.join(place, name)
-        try:
-            match random.randrange(5):
-                case 0 | 1:
-                    os.mkdir(target)
-                case 2:
-                    write(target + b".f")
-                case 3:
-                    os.rename(random.choice(places[1:] or [target]), target)
-                case 4:
-                    shutil.rmtree(target)
-        except OSError:
-            continue        # a move into itself, onto something, of something that is not there
-
-
-def directories(root: bytes) -> list[bytes]:
-    return [directory for directory, _, _ in os.walk(root)]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_after_any_changes_every_directory_is_watched_under_its_right_name(told: Told, seed: int) -> None:
-    told.watcher.start()
-    shuffle_tree(told, Random(seed), 300)
-    told.settle()
-    expected = set()
-    for directory in directories(told.root):
-        write(os.path.join(directory, b"last"))
-        expected.add(os.path.relpath(os.path.join(directory, b"last"), told.root))
-    eventually(lambda: expected <= set(told.of(K.CLOSED)), what=f"{sorted(expected)[:20]}")
-    assert told.watcher.watch_count() == len(directories(told.root))
-    assert told.overflows == 0
