@@ -43,6 +43,8 @@ class Invocation:
         """The annex, with what arrived from other repositories merged into its git-annex branch."""
         annex = self.annex()
         if needs_locations:
+            if self.save():
+                self.recording()
             update = annex.branch.merge_siblings()
             for refused in update.refused:
                 self.reporter.error(f"{os.fsdecode(refused.ref)} was not merged: {refused.reason}")

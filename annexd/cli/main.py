@@ -101,9 +101,9 @@ def _change_directory(directory: str) -> None:
 def _help(program: str, before: list[str], after: list[str]) -> int:
     if after and (entry := registry.find(after[0])):
         return _run(program, entry, [], ["--help"])
-    if after or "--help" in before or "-h" in before or not before:
+    if after or "--help" in before or "-h" in before:
         print(_overview(program))
-        return 0 if after or before else 1
+        return 0
     return _usage(program, "Missing: COMMAND")
 
 

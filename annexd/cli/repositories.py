@@ -41,9 +41,8 @@ class Names:
         self._settings = settings
         self._names = {WEB: "web", BITTORRENT: "bittorrent"}
         self._names |= {uuid: display(text) for uuid, text in settings.descriptions.items()}
-        for remote in annex.config.remotes:
-            if remote.uuid is not None:
-                self._names[remote.uuid] = _with_name(self._names.get(remote.uuid, ""), remote.name)
+        for uuid, name in _remote_names(annex):
+            self._names[uuid] = _with_name(self._names.get(uuid, ""), name)
 
     def plain(self, uuid: UUID) -> str:
         """Description and remote name, without "here"."""
@@ -74,6 +73,16 @@ class Names:
 
 def _with_name(description: str, name: str) -> str:
     return f"[{name}]" if description in ("", name) else f"{description} [{name}]"
+
+
+def _remote_names(annex: AnnexState) -> list[tuple[UUID, str]]:
+    """Remotes by uuid; those whose uuid was never asked for are asked."""
+    remotes = annex.config.remotes
+    if any(remote.uuid is None and remote.url and not remote.ignore for remote in remotes):
+        from annexd.remotes.registry import load_specs
+
+        return [(spec.uuid, spec.name) for spec in load_specs(annex) if spec.uuid is not None]
+    return [(remote.uuid, remote.name) for remote in remotes if remote.uuid is not None]
 
 
 def _ask_remote(annex: AnnexState, name: str) -> UUID | None:

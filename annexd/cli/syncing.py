@@ -16,9 +16,10 @@ from annexd.cli.seek import Item, seek
 from annexd.cli.staging import INDEX_SECONDS
 from annexd.errors import AnnexError, BusyError, UserError
 from annexd.formats.paths import display, from_text
+from annexd.git.history import is_ancestor
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import fetch_remote, may_fetch
-from annexd.sync.merge import MergeKind, branch_to_sync, local_synced, merge_into_head, remote_refs
+from annexd.sync.merge import HEADS, SYNCED, MergeKind, branch_to_sync, local_synced, merge_into_head, remote_refs
 from annexd.sync.push import PushKind, may_push, push_remote
 from annexd.threads.deadline import Deadline
 from annexd.threads.stop_signal import StopSignal
@@ -236,7 +237,15 @@ def merge_and_tell(call: Invocation, ref: bytes) -> None:
         with call.acting(shown, command="merge"):
             raise problem
     with call.acting(shown, command="merge"):
-        pass
+        _forget_merged(call.annex(), ref)
+
+
+def _forget_merged(annex: AnnexState, ref: bytes) -> None:
+    """What was pushed here for us to merge is part of our branch now, so git-annex removes the ref, and so do we."""
+    oid = annex.refs.read(ref)
+    head = annex.refs.head().oid
+    if oid is not None and head is not None and ref.startswith(HEADS + SYNCED) and is_ancestor(annex.objects, oid, head):
+        annex.refs.delete(ref, oid)
 
 
 def run(call: Invocation, options: Namespace, parts: Parts) -> int:

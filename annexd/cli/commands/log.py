@@ -13,7 +13,7 @@ from annexd.cli.invocation import Invocation
 from annexd.errors import UserError
 
 FOLLOW_SECONDS = 0.25
-_LEADING = ("timestamp", "level", "event")
+_LEADING = ("time", "level", "event")
 
 
 def configure(parser: Parser) -> None:

@@ -15,7 +15,7 @@ def configure(parser: Parser) -> None:
 
 def run(call: Invocation, _options: Namespace) -> int:
     """Do what was put off."""
-    from annexd.annex.worktree import take_restaged
+    from annexd.annex.commit import take_restaged
     from annexd.cli.staging import INDEX_SECONDS
     from annexd.threads.deadline import Deadline
 

@@ -53,7 +53,7 @@ class JsonReporter:
         """Print one object."""
         with self._lock:
             text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-            sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
+            sys.stdout.buffer.write(_text(text).encode() + b"\n")
             sys.stdout.buffer.flush()
 
     def info(self, text: str) -> None:
@@ -147,4 +147,5 @@ class _JsonAction:
 
 
 def _text(word: str) -> str:
+    """Proper text: bytes that were none come as U+FFFD."""
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
