@@ -122,6 +122,8 @@ class BatchMaker:
                         self._take_directory(finding, batch)
                     case What.SPECIAL | What.TROUBLE:
                         self._note_trouble(finding)
+                        if finding.what is What.SPECIAL and (finding.entry is not None or finding.path in ready):
+                            batch.remove(finding.path)      # the file that was there is gone
             self._renames.look_up(files, index, self._top)
             for path in self._renames.vanished():
                 batch.remove(path)
@@ -184,6 +186,7 @@ class BatchMaker:
             self._note_embedded(path)
             return
         if finding.change.kind is ChangeKind.DIRECTORY and os.access(path_abs, os.R_OK | os.X_OK):
+            self._fine(path)
             return
         try:
             names = os.listdir(path_abs)
@@ -191,6 +194,7 @@ class BatchMaker:
             if not means_gone(error):
                 self._troubles.note("unreadable", path, UNREADABLE, error.strerror or "", CHECK_MODE)
             return
+        self._fine(path)
         now = time.monotonic()
         batch.again.extend(Change(path + b"/" + name, ChangeKind.APPEARED, now) for name in names)
 

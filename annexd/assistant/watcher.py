@@ -75,7 +75,9 @@ class Watcher:
 
     def run(self, stop: StopSignal) -> None:
         """Watch until `stop`. The watches are set before the scan is asked for, so that nothing falls between."""
-        watcher = self._watcher = TreeWatcher(self._root, self._take, self._overflowed, self._limited, is_git_path)
+        watcher = self._watcher = TreeWatcher(
+            self._root, self._take, self._overflowed, self._limited, is_git_path, on_unreadable=self._unreadable
+        )
         try:
             watcher.open()
             self._on_watching()
@@ -96,6 +98,10 @@ class Watcher:
     def _overflowed(self) -> None:
         log.warning("watch.overflowed")
         self._scans.put(TreeScan.FULL)
+
+    def _unreadable(self, path: bytes) -> None:
+        """The committer looks at it, and tells a person. Git passes such directories over without a word."""
+        self._changes.put(Change(path, ChangeKind.DIRECTORY, time.monotonic()))
 
     def _limited(self, path: bytes) -> None:
         advice = self._watcher.limit_advice() if self._watcher is not None else ""

@@ -34,6 +34,8 @@ class TreeWatcher:
     * `on_overflow()`: changes were lost; the watches are in order again, scan everything.
     * `on_limit(path)`: the kernel allows no more watches, first seen at directory `path` (may come from `open`, too);
       `limit_advice` says what to do. From then on `on_overflow` is called every 30 s, until all can be watched.
+    * `on_unreadable(path)`: the directory may not be read, so nothing is told of what is in it until it may (may come
+      from `open`, too).
 
     A root that is deleted, moved away, unmounted or replaced is told as DIR_GONE of b"" (nothing is told of what was in
     it); when a directory is there again, DIR_APPEARED of b"" and `on_overflow` follow.
@@ -53,12 +55,13 @@ class TreeWatcher:
         fallback_interval: float = FALLBACK_INTERVAL,
         root_check: float = ROOT_CHECK,
         root_retry: float = ROOT_RETRY,
+        on_unreadable: Callable[[bytes], None] | None = None,
     ) -> None:
         self._on_events = on_events
         self._on_overflow = on_overflow
         self._on_limit = on_limit
         self._intervals = (fallback_interval, root_check, root_retry)
-        self._watches = Watches(root, ignore, self._reach_limit, recursive=recursive)
+        self._watches = Watches(root, ignore, self._reach_limit, on_unreadable or _say_nothing, recursive=recursive)
         self._interpreter = Interpreter(self._watches, ignore)
         self._root_identity: tuple[int, int] | None = None      # None while there is no root
         self._limit_was_told = False
@@ -224,3 +227,7 @@ class TreeWatcher:
     def _wake(self) -> None:
         with suppress(OSError):
             os.eventfd_write(self._wake_fd, 1)
+
+
+def _say_nothing(_path: bytes) -> None:
+    """Who does not ask is not told."""

@@ -22,16 +22,24 @@ class Watches:
     """All watches below one root. Owned by one thread.
 
     Where the kernel allows no more, `limit` holds its error, and `on_limit(path)` is called for each refusal.
+    `on_unreadable(path)` is called for each directory that we may not read, and so not watch.
     """
 
     def __init__(
-        self, root: bytes, ignore: Callable[[bytes], bool], on_limit: Callable[[bytes], None], *, recursive: bool
+        self,
+        root: bytes,
+        ignore: Callable[[bytes], bool],
+        on_limit: Callable[[bytes], None],
+        on_unreadable: Callable[[bytes], None],
+        *,
+        recursive: bool,
     ) -> None:
         self.root = root
         self.tree = WatchTree(-1)
         self.limit: OSError | None = None
         self._ignore = ignore
         self._on_limit = on_limit
+        self._on_unreadable = on_unreadable
         self._recursive = recursive
         self._inotify: Inotify | None = None
 
@@ -158,6 +166,8 @@ class Watches:
         except OSError as error:
             if error.errno in NO_MORE_WATCHES:
                 self._reach_limit(error, join(parent.path(), name))
+            elif error.errno == errno.EACCES:
+                self._on_unreadable(join(parent.path(), name))
             return None
         known = self.tree.get(wd)
         if known is None:
