@@ -147,8 +147,6 @@ class BranchWriter:
         index = self._layout.branch_index
         if not os.path.exists(index) or self._index_tip() is not None:
             return []
-        with suppress(FileNotFoundError):
-            os.unlink(index + b".lock")  # whoever held it is gone: it is only taken inside the journal lock
         try:
             out = self._repo.with_index(index).run(b"write-tree")
         except GitError:
@@ -217,8 +215,7 @@ class BranchWriter:
         The note of what it was brought up to goes first. A git-annex that runs now, and found an index when it
         started, will fill an empty one; without the note it merges the branch into that, with it it would not.
         """
-        index = self._layout.branch_index
-        for path in (self._layout.lock(b"index.lck"), index, index + b".lock"):
+        for path in (self._layout.lock(b"index.lck"), self._layout.branch_index):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 

@@ -6,7 +6,6 @@ import enum
 from collections.abc import Mapping
 from functools import cached_property
 
-from annexd.annex import auto_init
 from annexd.annex.branch import AnnexBranch
 from annexd.annex.config import AnnexConfig
 from annexd.annex.git_link import link_git_dir
@@ -194,6 +193,8 @@ def _check_initialised(repo: GitRepository, config: AnnexConfig, wanted: AutoIni
         return True
     if wanted is AutoInit.NO:
         raise NotAnAnnex("this git repository is not an annex", hint="run: annexd init")
+    from annexd.annex import auto_init  # only clones need it, and every command would pay for loading it
+
     auto_init.initialise_clone(repo, layout_of(repo, config), config)
     return False
 
