@@ -15,6 +15,7 @@ from annexd.annex.checkout_plan import Blobs, Plan, Step, make_plan
 from annexd.annex.commit import refuse_when_unfinished
 from annexd.annex.head_journal import HeadMove
 from annexd.annex.index_access import IndexEdit
+from annexd.annex.ingest import store_content
 from annexd.annex.objects import ObjectStore
 from annexd.annex.state import AnnexState
 from annexd.annex.work_entries import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
@@ -27,6 +28,7 @@ from annexd.git.index import IndexEntry
 from annexd.git.objects import Oid
 from annexd.git.tree import Blob, Trees
 from annexd.threads.deadline import Deadline
+from annexd.threads.faults import reach
 
 REFLOG_MERGE = b"merge: annexd"
 
@@ -38,12 +40,14 @@ NewHead = tuple[bytes, Oid | None, Oid]
 class CheckoutResult:
     """What a checkout did. With `blocked` paths it did nothing at all.
 
-    `missing` are keys of files whose content is not here, `populated` those whose content went into a file.
+    `missing` are keys of files whose content is not here, `populated` counts files that got theirs, `adopted` are keys
+    whose content came into the annex from files that lay in the work tree: the location log has to be told.
     """
 
     written: int = 0
     removed: int = 0
     missing: list[Key] = field(default_factory=list)
+    adopted: list[Key] = field(default_factory=list)
     populated: int = 0
     blocked: list[bytes] = field(default_factory=list)
 
@@ -79,7 +83,9 @@ def apply_tree(
         head_journal.note(state.layout, move)
         try:
             run.execute(plan)
+            reach("checkout-before-ref")
             _move_ref(state, move)
+            reach("checkout-before-index")
         except BaseException:
             _back_out(run, edit, state)
             raise
@@ -110,6 +116,7 @@ class _Run:
         self._store = store
         self._thin = thin
         self._done: list[Step] = []
+        self._made: list[bytes] = []        # directories that were needed
 
     def execute(self, plan: Plan) -> None:
         """Removals first, so that a directory can come where a file was, and the reverse."""
@@ -133,10 +140,11 @@ class _Run:
             with suppress(AnnexError, OSError):     # somebody's newer file stays
                 if step.old is None:
                     self._work.remove(step.path, stats[step.path])
-                    self._work.remove_empty_directories(_parent(step.path))
                 else:
                     self._work.make_directories(_parent(step.path))
                     self._put(step.path, step.old, stats.get(step.path))
+        for directory in sorted(self._made, key=len, reverse=True):
+            self._work.remove_empty_directories(directory)
         return self.stats
 
     def _remove(self, step: Step, emptied: set[bytes]) -> None:
@@ -153,8 +161,10 @@ class _Run:
         if step.is_done:
             if step.seen is not None:
                 self.stats[step.path] = step.seen
+                self._adopt(step.path, new)
             self._note_missing(new)
             return
+        self._made.append(_parent(step.path))
         self._work.make_directories(_parent(step.path))
         if step.old is not None and step.seen is not None and _differ_in_mode_only(step.old, new):
             self.stats[step.path] = self._work.set_executable(
@@ -164,6 +174,7 @@ class _Run:
             self._put(step.path, new, step.seen)
         self._done.append(step)
         self.result.written += 1
+        reach("checkout-half")
 
     def _put(self, path: bytes, blob: Blob, seen: os.stat_result | None) -> None:
         """Write one file, in the place of what was `seen` there."""
@@ -196,6 +207,14 @@ class _Run:
                 return temp
             self.result.missing.append(key)
         return self._work.temp_bytes(self._blobs.data(oid), executable=executable)
+
+    def _adopt(self, path: bytes, blob: Blob) -> None:
+        """A file that was there with the content of a key may be the only copy of it."""
+        key = self._blobs.key(blob)
+        if key is None or blob[0] == LINK_MODE or self._store.is_present(key):
+            return
+        if store_content(self._store, self._work.absolute(path), key):
+            self.result.adopted.append(key)
 
     def _note_missing(self, blob: Blob) -> None:
         key = self._blobs.key(blob)

@@ -82,7 +82,7 @@ class Blobs:
 
     def odd_pointers(self) -> list[Oid]:
         """Those of the blobs asked about that are pointers in another form than the one git-annex writes."""
-        return [oid for oid, key in self._keys.items() if key is not None and self._small[oid] != pointer_for(key)]
+        return [oid for oid, key in self._keys.items() if key and self.data(oid) != pointer_for(key)]
 
 
 def make_plan(

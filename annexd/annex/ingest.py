@@ -14,7 +14,7 @@ from annexd.annex.config import AnnexConfig
 from annexd.annex.layout import RepoLayout
 from annexd.annex.objects import ObjectStore
 from annexd.annex.work_entries import EXECUTABLE_MODE, FILE_MODE, LINK_MODE
-from annexd.backends.registry import Backend, hash_file, key_for_digest, worm_key
+from annexd.backends.registry import Backend, backend, hash_file, key_for_digest, verify, worm_key
 from annexd.errors import ContentChanged, ContentError
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -108,6 +108,36 @@ def same_file(before: os.stat_result, now: os.stat_result) -> bool:
         and before.st_dev == now.st_dev
         and stat.S_ISREG(now.st_mode)
     )
+
+
+def store_content(store: ObjectStore, path_abs: bytes, key: Key) -> bool:
+    """Copy the file's content into the store if it is sure to be that of `key`; whether it was. OSError, NoSpace."""
+    known = backend(key.backend)
+    hasher = None if known is None else known.hasher()
+    if hasher is None:
+        return False
+    source = os.open(path_abs, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        size = os.fstat(source).st_size
+        if key.size not in (None, size):
+            return False
+        store.check_reserve(size)
+        target, temp = store.create_temp()
+        try:
+            try:
+                files.copy_with_hash(source, target, hasher)
+                os.fchmod(target, os.fstat(source).st_mode & 0o777)
+            finally:
+                os.close(target)
+            if not verify(key, hasher.hexdigest()):
+                return False
+            store.put_file(temp, key)
+            return True
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temp)
+    finally:
+        os.close(source)
 
 
 class _Job:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from annexd.annex import restage, smudge_log, worktree
+from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import refresh_stat
 from annexd.annex.layout import RepoLayout
 from annexd.annex.state import AnnexState
@@ -25,6 +26,7 @@ from annexd.git.index_lock import remove_stale_lock
 from annexd.git.objects import Oid
 from annexd.system.lock_pool import LOCKS, OnRelease
 from annexd.threads.deadline import Deadline
+from annexd.threads.faults import reach
 
 _INDEX_SECONDS = 10.0
 _LOCK_PREFIX = b"lck."
@@ -38,6 +40,7 @@ def recover(state: AnnexState) -> list[str]:
     """
     steps: tuple[Callable[[AnnexState], list[str]], ...] = (
         _remove_index_lock,
+        recover_checkout,
         _commit_journal,
         _remove_stale_transfers,
         _empty_othertmp,
@@ -49,6 +52,7 @@ def recover(state: AnnexState) -> list[str]:
     for step in steps:
         try:
             done += step(state)
+            reach("recovery-half")
         except (AnnexError, OSError) as problem:
             done.append(f"could not {step.__name__.strip('_').replace('_', ' ')}: {problem}")
     return done

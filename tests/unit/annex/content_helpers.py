@@ -123,7 +123,7 @@ def check_out(state: AnnexState, files: Mapping[bytes, File]) -> CheckoutResult:
 def status(state: AnnexState) -> bytes:
     """`git status --porcelain` a while later; fails when git has to run the filter."""
     settle(state, NOW)
-    later = time.time() + 3     # files written in the same second as the index have git look into them
+    later = time.time() + 3  # files written in the same second as the index have git look into them
     os.utime(state.repo.index_path, (later, later))
     forbid = ("-c", "filter.annex.clean=false", "-c", "filter.annex.smudge=false", "-c", "filter.annex.process=")
     argv = ["git", *forbid, "-c", "filter.annex.required=true", "status", "--porcelain"]

@@ -14,6 +14,7 @@ from annexd.annex.state import AnnexState
 from annexd.errors import BusyError, IndexLocked, RefMoved, UnsafePath
 from annexd.git.objects import BLOB, object_id
 from annexd.threads.deadline import Deadline
+from tests.support.annexes import put
 from tests.unit.annex.content_helpers import NOW, add, ingest, next_commit, read, status, top, update, write
 from tests.unit.annex.helpers import git, git_annex
 
@@ -149,12 +150,12 @@ def test_a_detached_head_moves_itself(state: AnnexState) -> None:
 
 def test_young_entries_are_settled_a_second_later(state: AnnexState) -> None:
     result = add(state, {b"a": b"one", b"b": b"two"})
-    if not result.young:        # the second ended between writing the files and the index
+    if not result.young:  # the second ended between writing the files and the index
         result = add(state, {b"c": b"three"})
     assert result.young
     deadline = time.time() + 5
     while settle(state, NOW) and time.time() < deadline:
-        time.sleep(0.05)        # waits for the clock's next second, which nothing tells
+        time.sleep(0.05)  # waits for the clock's next second, which nothing tells
     assert state.index.current().young_paths() == []
     assert status(state) == b""
 
@@ -219,8 +220,7 @@ def test_annexd_takes_what_git_annex_noted(state: AnnexState, annex_path: Path, 
     add(state, {b"a": b"one"})
     git_annex(annex_path, "drop", "--force", "a")
     state.reset()
-    key = next(iter([k for k in [ingest_key(b"one")]]))
-    state.store.put_bytes(b"one", key)
+    put(state, b"one")
     lock = annex_path / ".git" / "index.lock"
     lock.touch()
     (annex_path / "a").write_bytes(b"one")
@@ -231,14 +231,9 @@ def test_annexd_takes_what_git_annex_noted(state: AnnexState, annex_path: Path, 
     assert git(annex_path, "diff-files", "--name-only") == b""
 
 
-def ingest_key(data: bytes):  # type: ignore[no-untyped-def]
-    """The key of a file without extension."""
-    from tests.support.annexes import key_of
-
-    return key_of(data)
-
-
-@pytest.mark.parametrize("settings", [["index.version=4"], ["core.splitIndex=true"], ["feature.manyFiles=true"]], ids=str)
+@pytest.mark.parametrize(
+    "settings", [["index.version=4"], ["core.splitIndex=true"], ["feature.manyFiles=true"]], ids=str
+)
 def test_an_index_that_only_git_reads_is_worked_with(state: AnnexState, settings: list[str]) -> None:
     add(state, {b"a": b"one", b"d/b": b"two"})
     assert status(state) == b""

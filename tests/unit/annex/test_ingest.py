@@ -100,7 +100,9 @@ def test_git_annex_makes_the_same_keys(state: AnnexState, annex_path: Path, anne
 
 
 @pytest.mark.parametrize(
-    "name", [b"new\nline", b"latin1-\xe9", b"x" * 255, b"-dash", "schön".encode()], ids=["newline", "latin1", "255", "dash", "utf8"]
+    "name",
+    [b"new\nline", b"latin1-\xe9", b"x" * 255, b"-dash", "schön".encode()],
+    ids=["newline", "latin1", "255", "dash", "utf8"],
 )
 @pytest.mark.parametrize("add_as", AddAs)
 def test_any_name_can_be_added(state: AnnexState, name: bytes, add_as: AddAs) -> None:
@@ -120,7 +122,7 @@ def rewrite(place: bytes) -> None:
     size = os.stat(place).st_size
     with open(place, "r+b") as file:
         file.write(b"#" * size)
-    os.utime(place, ns=(0, os.stat(place).st_mtime_ns + 1))     # clocks of file systems tick slowly
+    os.utime(place, ns=(0, os.stat(place).st_mtime_ns + 1))  # clocks of file systems tick slowly
 
 
 def replace(place: bytes) -> None:
@@ -138,7 +140,9 @@ def swap_for_link(place: bytes) -> None:
     os.symlink(b"/etc/passwd", place)
 
 
-CHANGES = pytest.mark.parametrize("change", [grow, rewrite, replace, swap_for_link, os.unlink], ids=lambda f: f.__name__)
+CHANGES = pytest.mark.parametrize(
+    "change", [grow, rewrite, replace, swap_for_link, os.unlink], ids=lambda f: f.__name__
+)
 
 
 @SIZES
@@ -152,14 +156,20 @@ def test_a_change_after_reading_is_noticed_and_the_new_file_kept(
 
     def key_after_change(job: ingest_module._Job, digest: str | None) -> object:
         change(place)
-        after.append(os.path.lexists(place) and (os.lstat(place).st_ino, os.readlink(place) if os.path.islink(place) else read(state, b"f")))
+        after.append(
+            os.path.lexists(place)
+            and (os.lstat(place).st_ino, os.readlink(place) if os.path.islink(place) else read(state, b"f"))
+        )
         return original(job, digest)
 
     after: list[object] = []
     monkeypatch.setattr(ingest_module._Job, "key", key_after_change)
     with pytest.raises(ContentChanged):
         ingest(state, b"f", add_as)
-    now = os.path.lexists(place) and (os.lstat(place).st_ino, os.readlink(place) if os.path.islink(place) else read(state, b"f"))
+    now = os.path.lexists(place) and (
+        os.lstat(place).st_ino,
+        os.readlink(place) if os.path.islink(place) else read(state, b"f"),
+    )
     assert now == after[0]
     assert scratch(state) == []
     for key in state.store.all_keys():
@@ -220,9 +230,7 @@ def test_with_annex_thin_the_file_and_the_object_are_one(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("add_as", AddAs)
-def test_without_hard_links_content_is_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add_as: AddAs
-) -> None:
+def test_without_hard_links_content_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, add_as: AddAs) -> None:
     def no_link(*_: object, **__: object) -> None:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
