@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from annexd.annex.add_policy import ATTRIBUTES, AddDecision, AddPolicy
 from annexd.annex.commit import IndexUpdate
 from annexd.annex.config import AnnexConfig
-from annexd.annex.ingest import AddAs, IngestOptions, ingest_file
+from annexd.annex.ingest import AddAs, IngestOptions, ingest_file, same_file
 from annexd.annex.layout import RepoLayout
 from annexd.annex.objects import ObjectStore
 from annexd.annex.settings import Settings
@@ -94,7 +93,7 @@ class Intake:
         decision = self._policy.decide(path, status.st_size, path_abs)
         match decision.add_to:
             case AddDecision.GIT:
-                return Taken(self._blob(path, path_abs))
+                return Taken(self._blob(path, path_abs, status))
             case AddDecision.SKIP:
                 return Skipped(path, decision.reason)
             case AddDecision.ANNEX_LOCKED:
@@ -102,7 +101,7 @@ class Intake:
             case AddDecision.ANNEX_UNLOCKED:
                 add_as = AddAs.UNLOCKED
         if status.st_size == 0 and add_as is AddAs.UNLOCKED:
-            return Taken(self._blob(path, path_abs))
+            return Taken(self._blob(path, path_abs, status))
         chosen = backend(decision.backend)
         if chosen is None:
             raise ConfigError(f"annex.backend is {display(decision.backend)}, which is not known", hint="use SHA256E")
@@ -110,6 +109,8 @@ class Intake:
             self._store, self._layout, self._options, path_abs,
             repo_path=path, backend=chosen, add_as=add_as, known=known,
         )  # fmt: skip
+        if done.size != status.st_size:
+            raise ContentChanged("changed since it was looked at")
         return Taken(IndexUpdate(path, done.mode, done.content, None, done.stat), done.key, is_content=True)
 
     def take_link(self, finding: Finding) -> Taken:
@@ -137,17 +138,18 @@ class Intake:
                 raise ContentChanged("vanished while it was being added") from error
             raise
 
-    def _blob(self, path: bytes, path_abs: bytes) -> IndexUpdate:
+    def _blob(self, path: bytes, path_abs: bytes, seen: os.stat_result) -> IndexUpdate:
+        """For git itself. The decision was made for the file as it was `seen`, so it must be that still."""
         fd = os.open(path_abs, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             before = os.fstat(fd)
-            if not stat.S_ISREG(before.st_mode):
-                raise ContentChanged("became something else while it was being added")
+            if not same_file(seen, before):
+                raise ContentChanged("changed since it was looked at")
             data = b"".join(iter(lambda: os.read(fd, max(before.st_size + 1, 1)), b""))
             after = os.fstat(fd)
         finally:
             os.close(fd)
-        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, len(data)):
+        if not same_file(before, after) or len(data) != after.st_size:
             raise ContentChanged("changed while it was being added")
         return IndexUpdate(path, git_mode(after), data, None, after)
 

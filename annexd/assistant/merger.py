@@ -28,12 +28,14 @@ from annexd.sync.fetch import may_fetch
 from annexd.sync.merge import MergeKind, MergeReport, branch_to_sync, merge_into_head, refs_to_merge
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
+from annexd.threads.latest import Latest
 from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.requests import TransferRequests
 
 BATCH = 500             # keys looked up under one hold of the AnnexState lock
 BLOCKED_RETRY = 5.0     # seconds, at most, until a merge that local changes block is tried again
+OWN_STEP_WAIT = 0.25    # seconds
 SHOWN = 3               # paths that an alert names
 
 log = get_logger(__name__)
@@ -85,14 +87,21 @@ class Merger:
         self._head: Oid | None = None
         self._own_steps: dict[Oid | None, Oid | None] = {}      # of the git-annex branch, made by our other threads
         self._own_heads: set[Oid] = set()
+        self._writers: Latest[int] = Latest(0)
         self._obstacles: dict[bytes, _Obstacle] = {}
 
     # told by other threads
 
-    def own_update(self, update: BranchUpdate) -> None:
-        """We moved the git-annex branch ourselves; what changed is known to us. Any thread."""
-        if update.moved:
-            self._own_steps[update.old] = update.new
+    def own_update(self, write: Callable[[], BranchUpdate | None]) -> BranchUpdate | None:
+        """Have `write` move the git-annex branch; what it changes is known to us, and no news. Any thread."""
+        self._writers.update(lambda count: count + 1)
+        try:
+            update = write()
+            if update is not None and update.moved:
+                self._own_steps[update.old] = update.new
+            return update
+        finally:
+            self._writers.update(lambda count: count - 1)
 
     def own_commit(self, commit: Oid) -> None:
         """We committed to the branch ourselves, and what is in it is known to us. Any thread."""
@@ -143,9 +152,10 @@ class Merger:
 
     def _take_news(self, tip: Oid | None) -> None:
         """Act on what changed in the branch since we last looked, but for what we wrote ourselves."""
-        while self._tip != tip and self._tip in self._own_steps:
-            self._tip = self._own_steps.pop(self._tip)
-        self._own_steps.pop(tip, None)
+        self._follow_own_steps(tip)
+        if self._tip != tip:        # who writes to the branch may be about to tell us that the step is ours
+            self._writers.wait_for(lambda count: count == 0, Deadline(OWN_STEP_WAIT))
+            self._follow_own_steps(tip)
         if self._tip == tip:
             return
         with self._shared.locked() as annex:
@@ -154,6 +164,11 @@ class Merger:
         if any(path in SETTINGS_LOGS for path in paths):
             self._on_settings()
         self._tell_of_keys([key for path in paths if (key := key_of_location_log(path)) is not None])
+
+    def _follow_own_steps(self, tip: Oid | None) -> None:
+        while self._tip != tip and self._tip in self._own_steps:
+            self._tip = self._own_steps.pop(self._tip)
+        self._own_steps.pop(tip, None)
 
     def _tell_of_keys(self, keys: Iterable[Key]) -> None:
         waiting = iter(keys)

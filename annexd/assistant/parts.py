@@ -216,10 +216,10 @@ class Parts:
             self._arrived.put_many(pointers)
 
     def _flush(self, annex: AnnexState) -> BranchUpdate | None:
-        update = self.transfers.recorder.flush(annex.locations)
-        if update is not None:
-            self.merger.own_update(update)
-        return update
+        recorder = self.transfers.recorder
+        if not len(recorder):
+            return None
+        return self.merger.own_update(lambda: recorder.flush(annex.locations))
 
     def _replan(self, jobs: Sequence[Job]) -> None:
         waiting = iter(jobs)
