@@ -206,14 +206,10 @@ class Sync:
 
     def _fill_files(self) -> None:
         """Files that came with a merge get what is here already, whatever filters wrote."""
-        from annexd.annex import smudge_log
+        from annexd.annex.smudge_update import fill_checked_out
 
-        noted = smudge_log.pending(self._annex.layout)
-        if noted:
-            from annexd.annex.worktree import populate
-
-            populate(self._annex, [one.key for one in noted])
-            smudge_log.forget(self._annex.layout, noted)
+        for path, reason in fill_checked_out(self._annex):
+            self._call.reporter.error(f"{display(path)}: {reason}")
 
 
 def merge(annex: AnnexState, ref: bytes) -> bool:
@@ -244,7 +240,9 @@ def _forget_merged(annex: AnnexState, ref: bytes) -> None:
     """What was pushed here for us to merge is part of our branch now, so git-annex removes the ref, and so do we."""
     oid = annex.refs.read(ref)
     head = annex.refs.head().oid
-    if oid is not None and head is not None and ref.startswith(HEADS + SYNCED) and is_ancestor(annex.objects, oid, head):
+    if oid is None or head is None or not ref.startswith(HEADS + SYNCED):
+        return
+    if is_ancestor(annex.objects, oid, head):
         annex.refs.delete(ref, oid)
 
 
