@@ -23,13 +23,13 @@ class Oracle:
         """git fsck, git status and git annex fsck find nothing to complain about and nothing to repair."""
         assert "dangling" not in self.git(repo, "fsck", "--strict", "--no-dangling")
         assert self.git(repo, "status", "--porcelain") == "", "git status is not clean"
+        self.annex(repo, "merge")  # what is in the journal counts, and must not look like a correction below
         tip = self.git(repo, "rev-parse", "git-annex")
         out = self.annex(repo, "fsck", "--json", "--json-error-messages", status=None)
         for line in json_lines(out):
             errors = [str(e) for e in line["error-messages"]]  # type: ignore[attr-defined]
-            if numcopies_may_fail:
-                errors = [e for e in errors if "copies" not in e and "trusted" not in e and "Back it up" not in e]
-                errors = [e for e in errors if "No known copies" not in e]
+            if numcopies_may_fail and any("copies" in e or "trusted" in e for e in errors):
+                continue
             assert not errors, f"fsck of {line['file']}: {errors}"
             assert "fixing" not in str(line.get("note", "")), f"fsck had to repair {line['file']}: {line}"
         self.annex(repo, "merge")
@@ -51,5 +51,5 @@ def whereis_of(text: str) -> dict[str, frozenset[str]]:
     found = {}
     for line in json_lines(text):
         places = [*line["whereis"], *line.get("untrusted", [])]  # type: ignore[misc]
-        found[str(line["file"])] = frozenset(str(place["uuid"]) for place in places)  # type: ignore[index]
+        found[str(line.get("file", line["key"]))] = frozenset(str(place["uuid"]) for place in places)  # type: ignore[index]
     return found

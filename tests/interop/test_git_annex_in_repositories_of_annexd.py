@@ -103,7 +103,7 @@ def test_plain_git_commands_work_with_the_filter_that_annexd_set_up(
 def test_a_journal_that_git_annex_left_is_taken_in(made: Path, annexd_cli: Annexd, oracle: Oracle) -> None:
     key = oracle.annex(made, "lookupkey", "plain.txt").strip()
     other = "cccccccc-0000-4000-8000-000000000003"
-    oracle.annex(made, "-c", "annex.alwayscommit=false", "setpresentkey", key, other, "1")
+    oracle.annex(made, "setpresentkey", "-c", "annex.alwayscommit=false", key, other, "1")
     assert any((made / ".git/annex/journal").iterdir())
     places = whereis_of(annexd_cli(made, "whereis", "--json"))["plain.txt"]
     assert other in places, "the journal is read before the branch"
