@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from annexd.annex.attribute_names import ATTRIBUTES, BACKEND, LARGE_FILES
 from annexd.annex.config import AnnexConfig
 from annexd.annex.ingest import AddAs
 from annexd.annex.settings import Settings
@@ -14,10 +15,7 @@ from annexd.backends.registry import DEFAULT
 from annexd.formats.largefiles import HEAD, Matcher, MatchFile, compile_matcher
 from annexd.git.attributes import UNSPECIFIED, CheckAttr
 
-BACKEND = b"annex.backend"
-LARGE_FILES = b"annex.largefiles"
-ATTRIBUTES = (BACKEND, LARGE_FILES, b"annex.numcopies", b"annex.mincopies")
-"""What CheckAttr has to be asked for."""
+__all__ = ["ATTRIBUTES", "AddDecision", "AddPolicy", "Decision", "is_dotfile"]
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _SWITCHES = {b"set": "anything", b"unset": "nothing"}

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from functools import cached_property
 
+from annexd.annex.attribute_names import ATTRIBUTES
 from annexd.annex.branch import AnnexBranch
 from annexd.annex.config import AnnexConfig
 from annexd.annex.git_link import link_git_dir
@@ -20,6 +21,7 @@ from annexd.annex.version import check_usable
 from annexd.errors import NotAnAnnex
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
+from annexd.git.attributes import CheckAttr
 from annexd.git.commit import Identity
 from annexd.git.config import GitConfig
 from annexd.git.object_store import GitObjects
@@ -118,6 +120,11 @@ class AnnexState:
         return IndexAccess(self.repo, self.layout.annexd_dir)
 
     @cached_property
+    def attributes(self) -> CheckAttr:
+        """What .gitattributes say about annexing; `reset` it when such a file changed."""
+        return CheckAttr(self.repo, ATTRIBUTES)
+
+    @cached_property
     def identity(self) -> Identity:
         """Who commits here, as git's settings and environment say."""
         return identity_of(self.repo)
@@ -164,7 +171,7 @@ class AnnexState:
         parts = self.__dict__
         for name in ("locations", "branch", "index", "identity"):
             parts.pop(name, None)
-        for name in ("objects", "refs"):
+        for name in ("objects", "refs", "attributes"):
             part = parts.pop(name, None)
             if part is not None:
                 part.close()
