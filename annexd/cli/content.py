@@ -124,17 +124,19 @@ def fetch_from(remotes: Remotes, annex: AnnexState, item: Item, action: Action, 
     annex.locations.record(item.key, annex.uuid, Presence.PRESENT)
 
 
-def send(remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: RemoteSpec) -> None:
-    """Give the remote the content, unless it has it already, and record that it has. Raises Failed."""
+def send(remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: RemoteSpec) -> bool:
+    """Give the remote the content, and record that it has it; True when it had it before. Raises Failed."""
     if not spec.available:
         action.warning("cannot access remote")
         raise Failed
     remote = remotes.live(annex, spec)
-    if not remote.has_key(item.key):
+    had_it = remote.has_key(item.key)
+    if not had_it:
         action.note(f"to {spec.name}...")
         outcome = perform.upload(annex, remote, item.key, item.file, meter=_meter(item, action))
         require_success(outcome, action, "failed to send content to remote")
     record(annex, item.key, spec, Presence.PRESENT)
+    return had_it
 
 
 def record(annex: AnnexState, key: Key, spec: RemoteSpec, presence: Presence) -> None:

@@ -23,6 +23,7 @@ from annexd.sync.merge import HEADS, SYNCED, MergeKind, branch_to_sync, local_sy
 from annexd.sync.push import PushKind, may_push, push_remote
 from annexd.threads.deadline import Deadline
 from annexd.threads.stop_signal import StopSignal
+from annexd.transfer.wanted import PreferredContent
 
 PUSH_TRIES = 3
 
@@ -68,6 +69,7 @@ class Sync:
         self._annex = call.annex()
         self._remotes = Remotes(self._annex)
         self._stop = StopSignal()
+        self._wanted = PreferredContent()
         self._branch = branch_to_sync(self._annex.refs.head())
 
     def run(self) -> int:
@@ -189,7 +191,7 @@ class Sync:
             return False
         there = annex.locations.locations(item.key)
         sources = [spec for spec in specs if spec.uuid in there and spec.config.pull]
-        if not sources:
+        if not sources or not self._wanted(annex).wants(annex.uuid, item.key, item.file):
             return False
         with self._call.acting(command="get", file=item.shown, key=item.key, given=item.given) as action:
             fetch(self._remotes, annex, item, action, sources)
@@ -198,7 +200,13 @@ class Sync:
 
     def _put(self, annex: AnnexState, item: Item, specs: list[RemoteSpec]) -> bool:
         there = annex.locations.locations(item.key)
-        targets = [s for s in specs if s.uuid not in there and s.config.push and not s.config.readonly]
+        wanted = self._wanted(annex)
+        targets = [
+            spec
+            for spec in specs
+            if spec.uuid is not None and spec.uuid not in there and spec.config.push and not spec.config.readonly
+            and wanted.wants(spec.uuid, item.key, item.file)
+        ]  # fmt: skip
         for spec in targets:
             with self._call.acting(command="put", file=item.shown, key=item.key, given=item.given) as action:
                 send(self._remotes, annex, item, action, spec)

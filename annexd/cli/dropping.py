@@ -1,0 +1,79 @@
+"""What drop and move share: how many copies must stay, who can tell, and what to say when they are too few."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable
+
+from annexd.annex.drop import HINT
+from annexd.annex.numcopies import Copies, copies_for_key
+from annexd.annex.state import AnnexState
+from annexd.cli.content import ADD_REMOTES, Remotes, who
+from annexd.cli.invocation import Failed
+from annexd.cli.reporters.contract import Action
+from annexd.cli.seek import Item
+from annexd.errors import NotEnoughCopies, RemoteError, UserError
+from annexd.formats.logs.trust import TrustLevel
+from annexd.formats.uuid import UUID
+from annexd.remotes.contract import Remote, RemoteSpec
+from annexd.transfer.dropping import NO_CHECK
+
+
+def copies_wanted(annex: AnnexState, item: Item, options: Namespace) -> Copies:
+    """What must stay: --force, --numcopies and --mincopies count before all settings. Raises UserError."""
+    if options.force:
+        return NO_CHECK
+    wanted = copies_for_key(annex, item.key, [item.file] if item.file else [])
+    least = _number(options.mincopies, "mincopies")
+    number = _number(options.numcopies, "numcopies")
+    if number is not None:
+        least = min(wanted.mincopies, number) if least is None else least
+    return Copies(
+        wanted.numcopies if number is None else number,
+        wanted.mincopies if least is None else least,
+    )
+
+
+def witnesses(remotes: Remotes, annex: AnnexState, item: Item, without: RemoteSpec | None = None) -> list[Remote]:
+    """The other remotes, those first that are said to have the content; such as cannot be asked are left out."""
+    there = annex.locations.locations(item.key)
+    found = []
+    for spec in sorted(remotes.specs, key=lambda spec: spec.uuid not in there):
+        if spec.uuid in (None, annex.uuid) or not spec.available or spec.config.ignore or spec is without:
+            continue
+        try:
+            found.append(remotes.live(annex, spec))
+        except RemoteError:
+            continue
+    return found
+
+
+def say_unsafe(
+    remotes: Remotes, annex: AnnexState, item: Item, action: Action, problem: NotEnoughCopies, lost: Iterable[UUID]
+) -> Failed:
+    """Tell why nothing is dropped, in git-annex's words and order; the exception to raise."""
+    names = remotes.names
+    gone = set(lost)
+    connected = {spec.uuid for spec in remotes.specs}
+    others = [
+        uuid
+        for uuid in sorted(annex.locations.locations(item.key))
+        if uuid not in connected | gone | {annex.uuid} and names.trust(uuid) is not TrustLevel.DEAD
+    ]
+    action.note("unsafe")
+    action.long_note(problem.message)
+    if others:
+        action.advice(ADD_REMOTES + "".join(f"\t{names.line(uuid)}\n" for uuid in others))
+    else:
+        action.advice("Rather than dropping this file, try using: git annex move")
+    action.long_note(f"({HINT})")
+    action.field("wanted", who(names, others))
+    return Failed()
+
+
+def _number(text: str | None, what: str) -> int | None:
+    if text is None:
+        return None
+    if not text.isdigit():
+        raise UserError(f"bad number for {what}: {text}")
+    return int(text)
