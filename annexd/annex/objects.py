@@ -46,6 +46,8 @@ class StoreConfig(Protocol):
 class ObjectStore:
     """Content by key. Any thread may call any method; content appears under its name only when whole, and read-only.
 
+    Its only mutable part is a cache that is replaced whole.
+
     Source: git-annex, .git/annex/objects.
     """
 
@@ -59,6 +61,7 @@ class ObjectStore:
         )
         self._reserve = config.disk_reserve
         self._temp_dir = layout.annexd_dir + b"/tmp"
+        self._known_version: tuple[tuple[int, int, int], int] | None = None    # replaced whole, so no lock is needed
 
     # asking
 
@@ -302,7 +305,7 @@ class ObjectStore:
         path = self.locate(key)
         if path is None:
             raise ContentMissing(f"the content of {key} is not here")
-        has_lock_files = read_version(self.layout) >= FIRST_VERSION_WITH_LOCK_FILES
+        has_lock_files = self._version() >= FIRST_VERSION_WITH_LOCK_FILES
         attempt = self._try_lock_file if has_lock_files else self._try_object
         hold = attempt(path, exclusive=exclusive)
         if hold is None:
@@ -311,6 +314,15 @@ class ObjectStore:
             self._unlock(hold, path)
             raise ContentMissing(f"the content of {key} is not here")
         return path, hold
+
+    def _version(self) -> int:
+        """annex.version now; asked for again when git's config file was replaced, which is how git changes it."""
+        status = os.stat(self.layout.common_dir + b"/config")
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        known = self._known_version
+        if known is None or known[0] != stamp:
+            known = self._known_version = (stamp, read_version(self.layout))
+        return known[1]
 
     def _try_lock_file(self, path: bytes, *, exclusive: bool) -> Hold | None:
         attempt = LOCKS.try_exclusive if exclusive else LOCKS.try_shared
