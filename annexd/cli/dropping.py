@@ -18,6 +18,8 @@ from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, RemoteSpec
 from annexd.transfer.dropping import NO_CHECK
 
+AVAILABLE = "Try making some of these remotes available:\n"
+
 
 def copies_wanted(annex: AnnexState, item: Item, options: Namespace) -> Copies:
     """What must stay: --force, --numcopies and --mincopies count before all settings. Raises UserError."""
@@ -53,21 +55,23 @@ def say_unsafe(
 ) -> Failed:
     """Tell why nothing is dropped, in git-annex's words and order; the exception to raise."""
     names = remotes.names
-    gone = set(lost)
+    gone = {annex.uuid, *lost}
+    there = sorted(annex.locations.locations(item.key) - gone)
+    far = [spec for spec in remotes.specs if spec.uuid in there and not spec.available]
+    unreachable = [uuid for uuid in there if any(spec.uuid == uuid for spec in far)]
     connected = {spec.uuid for spec in remotes.specs}
-    others = [
-        uuid
-        for uuid in sorted(annex.locations.locations(item.key))
-        if uuid not in connected | gone | {annex.uuid} and names.trust(uuid) is not TrustLevel.DEAD
-    ]
+    unknown = [uuid for uuid in there if uuid not in connected and names.trust(uuid) is not TrustLevel.DEAD]
     action.note("unsafe")
     action.long_note(problem.message)
-    if others:
-        action.advice(ADD_REMOTES + "".join(f"\t{names.line(uuid)}\n" for uuid in others))
-    else:
+    if far:
+        action.long_note(f"Unable to access these remotes: {', '.join(spec.name for spec in far)}")
+        action.advice(AVAILABLE + "".join(f"\t{names.line(uuid)}\n" for uuid in unreachable))
+    if unknown:
+        action.advice(ADD_REMOTES + "".join(f"\t{names.line(uuid)}\n" for uuid in unknown))
+    if not far and not unknown:
         action.advice("Rather than dropping this file, try using: git annex move")
     action.long_note(f"({HINT})")
-    action.field("wanted", who(names, others))
+    action.field("wanted", who(names, [*unreachable, *unknown]))
     return Failed()
 
 

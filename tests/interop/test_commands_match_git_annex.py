@@ -210,6 +210,7 @@ def test_find(cloned: Twins) -> None:
     cloned.do("two", "find", "--in", "nobody", says="there is no available git remote")
     cloned.do("two", "find", "--copies=junk", says="bad number for copies")
     cloned.do("two", "find", "--branch", "master")
+    cloned.do("one", "find", "--branch", "master", says="d/c.bin")
     cloned.do("two", "find", "--batch", stdin="a.txt\nnope\n")
 
 
@@ -242,6 +243,7 @@ def test_get_and_drop(cloned: Twins) -> None:
     cloned.do("one", "drop", "--force", "b.txt")
     cloned.do("two", "get", ".", says="get b.txt")
     cloned.do("two", "get", "--json", "b.txt", says='"success":false')
+    cloned.do("two", "drop", "a.txt")
     cloned.both(lambda side: (side.top / "one").rename(side.top / "away"))
     cloned.do("two", "get", "a.txt", says="Unable to access these remotes: origin")
     cloned.do("two", "get", "--json", "a.txt")

@@ -34,9 +34,9 @@ def run(call: Invocation, options: Namespace) -> int:
     template = options.format or _default_format()
 
     def show(_annex: AnnexState, item: Item) -> bool:
-        if not options.matching and not options.branch and not store.is_present(item.key):
+        if not options.matching and not store.is_present(item.key):
             return False
-        file = os.fsdecode(item.shown or b"")
+        file = os.fsdecode(item.shown or b"").removeprefix(f"{options.branch}:")
         fields = key_fields(item.key)
         record: dict[str, Json] = {**fields, "file": file, "error-messages": []}
         call.reporter.record(record)
