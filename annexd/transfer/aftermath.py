@@ -53,10 +53,11 @@ class Aftermath:
         complete = _complete(work, finished)
         try:
             self._record(work, [f for f in complete if f.outcome.is_success])
-            self._note_failures(work, complete)
         finally:
             self._gate.leave(work.remote, *_verdict(complete))
             self._free(complete)
+            # Only now: a failure may be due at once, and what is tried again must not count as running still.
+            self._note_failures(work, complete)
         self._tell(complete)
 
     def _record(self, work: Work, successes: Sequence[Finished]) -> None:
@@ -80,7 +81,7 @@ class Aftermath:
                     self._failed.satisfied((f.job,))
 
     def _free(self, finished: Sequence[Finished]) -> None:
-        """Last, so that whatever comes in from now on finds the job either waiting, deferred, failed or done."""
+        """The jobs run no more; those that want another source, or were interrupted, wait again."""
         back, over, sourceless = [], [], []
         for f in finished:
             match f.outcome.result:

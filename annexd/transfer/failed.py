@@ -71,10 +71,11 @@ class FailedTransfers:
         return len(self._failures)
 
     def record(self, job: Job, remote: UUID, reason: str) -> Failure:
-        """The job failed at that remote: note it, and plan the next try. OSError when the note cannot be written."""
+        """The job failed at that remote, and runs no more: note it, and plan the next try."""
         failure, is_known = self._fail(job, remote, reason)
         if not is_known:
-            self._write_note(failure)
+            with suppress(OSError):     # on a full disk: the try is planned, and the next start looks at everything
+                self._write_note(failure)
         return failure
 
     def postpone(self, job: Job, remote: UUID, reason: str) -> Failure:

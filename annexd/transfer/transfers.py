@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from annexd.annex.layout import RepoLayout
 from annexd.annex.state import AnnexState
@@ -20,6 +20,7 @@ from annexd.transfer.queue import TransferQueue
 from annexd.transfer.record import LocationRecorder
 from annexd.transfer.requests import TransferRequests, WantsNow
 from annexd.transfer.slots import OnBug, SlotPool
+from annexd.transfer.wanted import PreferredContent
 from annexd.transfer.worker import OpenRemote, TransferWorker
 
 
@@ -63,7 +64,7 @@ class Plan:
     replan: Replan
     tell: Tell
     on_bug: OnBug = lambda _name, _error: None
-    wants: WantsNow = lambda _: policy.WantsAll()
+    wants: WantsNow = field(default_factory=PreferredContent)
     slots: int = 2
     on_overflow: Callable[[], None] = lambda: None
 

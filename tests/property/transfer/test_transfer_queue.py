@@ -19,7 +19,8 @@ COSTS = {uuid: float(n) for n, uuid in enumerate(REMOTES)}
 LIMITS = {REMOTES[0]: 2, REMOTES[1]: 1, REMOTES[2]: 3}
 SIZES = (0, 10, 1 << 20, (1 << 20) + 1, 50 << 20, None)
 
-keys = st.builds(lambda n, size: Key(b"SHA256", b"%d" % n, size), st.integers(0, 12), st.sampled_from(SIZES))
+# few keys, so that the same one is met again in every state
+keys = st.integers(0, len(SIZES) - 1).map(lambda n: Key(b"SHA256", b"%d" % n, SIZES[n]))
 remotes = st.sampled_from(REMOTES)
 source_sets = st.sets(remotes, min_size=1).map(lambda s: tuple(sorted(s, key=COSTS.__getitem__)))
 reasons = st.sampled_from(Reason)
