@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from annexd.annex import head_journal, odd_pointers
 from annexd.annex.checkout_plan import Blobs, Plan, Step, make_plan
 from annexd.annex.commit import refuse_when_unfinished
+from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.ingest import store_content
@@ -21,7 +22,7 @@ from annexd.annex.state import AnnexState
 from annexd.annex.work_entries import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
 from annexd.annex.work_files import WorkFiles
 from annexd.annex.worktree import populate
-from annexd.errors import AnnexError, BusyError, RefMoved, RepositoryError
+from annexd.errors import AnnexError, BusyError, GitError, RefMoved, RepositoryError
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.index import IndexEntry
@@ -68,6 +69,7 @@ def apply_tree(
     refuse_when_unfinished(state)
     ref, old_commit, new_commit = new_head
     move = HeadMove(ref, old_commit, new_commit, old, new)
+    catch_up(state, deadline)
     with state.index.editing(deadline) as edit:
         if edit.index.unmerged_paths():
             raise BusyError("files are in conflict in the index", hint="resolve the conflicts")
@@ -85,10 +87,10 @@ def apply_tree(
             run.execute(plan)
             reach("checkout-before-ref")
             _move_ref(state, move)
-            reach("checkout-before-index")
         except BaseException:
             _back_out(run, edit, state)
             raise
+        reach("checkout-before-index")
         _update_index(edit, run.stats, plan.steps)
         edit.save()
         odd_pointers.advance(state.layout, old, new, blobs.odd_pointers())
@@ -235,8 +237,13 @@ def _check_ref(state: AnnexState, move: HeadMove) -> None:
 
 
 def _move_ref(state: AnnexState, move: HeadMove) -> None:
-    if state.refs.read(move.ref) != move.new_commit:
+    if state.refs.read(move.ref) == move.new_commit:
+        return
+    try:
         state.refs.update(move.ref, move.new_commit, move.old_commit, REFLOG_MERGE)
+    except (GitError, BusyError):
+        if state.refs.read(move.ref) != move.new_commit:    # else only git's answer was lost
+            raise
 
 
 def _back_out(run: _Run, edit: IndexEdit, state: AnnexState) -> None:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from annexd.annex import head_journal
 from annexd.annex.checkout import apply_tree
-from annexd.annex.checkout_plan import Blobs
+from annexd.annex.head_finish import finish_earlier, keys_of
 from annexd.annex.head_journal import HeadMove
-from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
-from annexd.annex.work_entries import GITLINK_MODE, Holds, compare
-from annexd.annex.work_files import WorkFiles
 from annexd.annex.worktree import populate
 from annexd.errors import BusyError, ContentChanged, FormatError, RepositoryError
-from annexd.git.index import IndexEntry
-from annexd.git.tree import Blob, TreeChange, Trees
 from annexd.threads.deadline import Deadline
 
 INDEX_WAIT = 5.0
@@ -64,41 +57,8 @@ def _go_on(state: AnnexState, move: HeadMove, deadline: Deadline) -> list[str]:
 
 
 def _finish_index(state: AnnexState, move: HeadMove, deadline: Deadline) -> None:
-    """HEAD is at the new commit, the index perhaps not: to commit that index would undo the new commit's changes."""
-    assert state.repo.work_tree is not None
-    blobs = Blobs(state.objects)
-    changes = list(Trees(state.objects).diff(move.old_tree, move.new_tree))
-    work = WorkFiles(state.repo.work_tree, state.store)
     with state.index.editing(deadline) as edit:
-        for change in changes:
-            _finish_entry(state, edit, change, work, blobs)
+        finish_earlier(state, edit)
         edit.save()
         head_journal.forget(state.layout)
-    keys = {blobs.key(change.new) for change in changes if change.new is not None}
-    populate(state, [key for key in keys if key is not None], deadline)
-
-
-def _finish_entry(state: AnnexState, edit: IndexEdit, change: TreeChange, work: WorkFiles, blobs: Blobs) -> None:
-    path, old, new = change
-    entry = edit.index.get(path)
-    staged = None if entry is None else (entry.mode, entry.oid)
-    if staged != old or path in edit.index.unmerged_paths():
-        return      # it is as it should be, or somebody staged something meanwhile
-    if new is None:
-        edit.index.remove(path)
-        return
-    status = _stat_of(state, work, path, new, blobs)
-    mode, oid = new
-    edit.index.set(IndexEntry(path, mode, oid) if status is None else IndexEntry.from_stat(path, mode, oid, status))
-
-
-def _stat_of(state: AnnexState, work: WorkFiles, path: bytes, blob: Blob, blobs: Blobs) -> os.stat_result | None:
-    """The stat of the file if it is what the blob says; None leaves it to git to see what a person made of it."""
-    status = work.lstat(path)
-    mode, oid = blob
-    if status is None or mode == GITLINK_MODE:
-        return status
-    key = blobs.key(blob)
-    place = None if key is None else state.store.locate(key)
-    held = compare(work.absolute(path), status, mode, blobs.data(oid), place)
-    return None if held is Holds.NO else status
+    populate(state, keys_of(state, move), deadline)

@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from annexd.annex import head_journal, restage
+from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
-from annexd.errors import BusyError, IndexLocked, RepositoryError
+from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
 from annexd.formats.paths import check_repo_path
 from annexd.formats.pointer import parse_pointer
 from annexd.git.commit import build_commit, parse_commit
@@ -78,6 +79,7 @@ def stage_and_commit(
     has changed but for unused objects. Content that the updates stand for must be in the object store before.
     """
     refuse_when_unfinished(state)
+    catch_up(state, deadline)
     with state.index.editing(deadline) as edit:
         if unmerged := edit.index.unmerged_paths():
             raise BusyError(f"{len(unmerged)} files are in conflict in the index", hint="resolve the conflicts")
@@ -97,9 +99,10 @@ def stage_and_commit(
         reach("commit-before-ref")
         try:
             state.refs.update(move.ref, commit, head.oid, REFLOG_COMMIT)
-        except BaseException:
-            head_journal.forget(state.layout)
-            raise
+        except (GitError, BusyError):
+            if state.refs.read(move.ref) != commit:     # else only git's answer was lost
+                head_journal.forget(state.layout)
+                raise
         reach("commit-before-index")
         edit.save()
         reach("commit-after-index")

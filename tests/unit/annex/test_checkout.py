@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from annexd.annex import checkout as checkout_module
-from annexd.annex import head_journal, work_files
+from annexd.annex import head_journal, index_access, work_files
 from annexd.annex.checkout import apply_tree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import IndexUpdate, stage, stage_and_commit, tree_of
 from annexd.annex.head_journal import HeadMove
 from annexd.annex.state import AnnexState
-from annexd.errors import AnnexError, BusyError, ContentChanged, FormatError, IndexLocked, RefMoved, UnsafePath
+from annexd.errors import (
+    AnnexError,
+    BusyError,
+    ContentChanged,
+    FormatError,
+    GitError,
+    IndexLocked,
+    RefMoved,
+    UnsafePath,
+)
 from annexd.formats.key import Key
 from annexd.formats.pointer import pointer_for
 from annexd.git.objects import BLOB, TREE, Oid
@@ -537,8 +547,6 @@ def test_after_a_crash_before_the_ref_a_persons_file_ends_the_checkout(
 def test_a_commit_that_was_killed_before_its_index_is_finished(
     state: AnnexState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from annexd.annex import index_access
-
     def killed(_: object) -> None:
         raise Killed
 
@@ -552,6 +560,46 @@ def test_a_commit_that_was_killed_before_its_index_is_finished(
     state.reset()
     assert recover_checkout(state)
     assert git(top(state), "diff-index", "--cached", "--name-only", "HEAD") == b""
+    assert status(state) == b""
+
+
+@pytest.mark.parametrize("then", ["commit", "checkout"])
+def test_a_running_daemon_does_not_take_back_a_commit_whose_index_failed(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    def disk_is_full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(index_access.IndexEdit, "save", disk_is_full)
+    with pytest.raises(OSError, match="No space"):
+        check_out(state, EVERYTHING)
+    monkeypatch.undo()
+    if then == "commit":
+        add(state, {b"later": b"later"})
+    else:
+        check_out(state, {b"later": PLAIN})
+    assert names(state) == ["d/b", "d/e/c", "later", "n/e/w", "new"]
+    assert git(top(state), "ls-tree", "-r", "--name-only", "HEAD") == b"d/b\nd/e/c\nlater\nn/e/w\nnew"
+    assert status(state) == b""
+    assert head_journal.noted(state.layout) is None
+
+
+@pytest.mark.parametrize("what", ["commit", "checkout"])
+def test_a_ref_that_moved_without_an_answer_has_moved(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    original = state.refs.update
+
+    def update_ref(*args: Any) -> None:
+        original(*args)
+        raise GitError((b"git",), 1, b"lost")
+
+    monkeypatch.setattr(state.refs, "update", update_ref)
+    if what == "commit":
+        add(state, {b"new": b"new"})
+    else:
+        check_out(state, {b"new": PLAIN})
+    assert "new" in names(state)
     assert status(state) == b""
 
 
