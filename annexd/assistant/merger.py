@@ -18,7 +18,7 @@ from annexd.assistant.commit_policy import INDEX_ALERT, index_backoff
 from annexd.assistant.status import Severity, StatusBoard
 from annexd.assistant.transfer_scanner import KeyDelta
 from annexd.assistant.turn import WorkTreeTurn
-from annexd.errors import AnnexError, BusyError
+from annexd.errors import AnnexError, BusyError, RefusedError
 from annexd.formats.branch_paths import key_of_location_log
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -35,6 +35,8 @@ from annexd.transfer.requests import TransferRequests
 
 BATCH = 500             # keys looked up under one hold of the AnnexState lock
 BLOCKED_RETRY = 5.0     # seconds, at most, until a merge that local changes block is tried again
+FAILED_RETRY = 5.0      # seconds, more with each failure
+LONGEST_RETRY = 300.0
 OWN_STEP_WAIT = 0.25    # seconds
 SHOWN = 3               # paths that an alert names
 
@@ -184,8 +186,12 @@ class Merger:
         """Put the content of these keys into the files that still are pointers. Any thread; waits for the turn."""
         if not keys:
             return
-        with self._turn.held() as annex:
-            result = populate(annex, keys)
+        try:
+            with self._turn.held() as annex:
+                result = populate(annex, keys)
+        except BusyError as error:      # the work tree is gone; when it is back everything is looked at
+            log.debug("populate.skipped", reason=str(error))
+            return
         for path, reason in result.failed:
             log.warning("populate.failed", path=path, reason=reason)
         if result.populated:
@@ -240,8 +246,10 @@ class Merger:
                     self._head = report.new
         except BusyError as error:
             self._put_off(ref, error, oid)
-            return
-        self._follow_up(ref, oid, report)
+        except (AnnexError, OSError) as error:      # of this history; the others can be merged all the same
+            self._refused(ref, oid, error)
+        else:
+            self._follow_up(ref, oid, report)
 
     def _follow_up(self, ref: bytes, oid: Oid, report: MergeReport) -> None:
         match report.kind:
@@ -287,6 +295,16 @@ class Merger:
                 f"{display(ref)} cannot be merged, as local files are in the way: {_shown(report.paths)}",
                 hint="commit, move or remove them",
             )
+
+    def _refused(self, ref: bytes, oid: Oid, error: AnnexError | OSError) -> None:
+        now = time.monotonic()
+        obstacle = self._obstacle(ref, oid, now)
+        if not isinstance(error, RefusedError):     # what is unsafe stays so until the other side moves
+            obstacle.again = now + min(FAILED_RETRY * obstacle.tries, LONGEST_RETRY)
+        self._alerts.raise_alert(
+            _conflict_alert(ref), f"{display(ref)} was not merged: {error}", hint=getattr(error, "hint", ""),
+            severity=Severity.ERROR,
+        )  # fmt: skip
 
     def _put_off(self, ref: bytes, error: AnnexError | OSError, oid: Oid | None = None) -> None:
         now = time.monotonic()
