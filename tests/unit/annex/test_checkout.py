@@ -596,7 +596,8 @@ def test_a_ref_that_moved_without_an_answer_has_moved(
 
     monkeypatch.setattr(state.refs, "update", update_ref)
     if what == "commit":
-        add(state, {b"new": b"new"})
+        write(state, b"new", b"new")
+        assert stage_and_commit(state, [update(b"new", ingest(state, b"new"))], b"new", NOW)
     else:
         check_out(state, {b"new": PLAIN})
     assert "new" in names(state)
