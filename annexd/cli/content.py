@@ -34,6 +34,8 @@ class Remotes:
     def __init__(self, annex: AnnexState) -> None:
         self.specs: tuple[RemoteSpec, ...] = tuple(sorted(load_specs(annex), key=lambda spec: spec.cost))
         self.names = Names(annex)
+        self.out_of_reach: set[str] = set()
+        """Names of remotes that failed as a whole; they are not asked, nor complained about, again."""
         self._live: dict[tuple[int, str], Remote] = {}
 
     def named(self, name: str) -> RemoteSpec:
@@ -184,13 +186,14 @@ def _try_fetch(
     remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: RemoteSpec
 ) -> AnnexError | str | None:
     """None when it worked; a remote that cannot be reached, or has it no longer, is passed over in silence."""
-    if not spec.available:
+    if not spec.available or spec.name in remotes.out_of_reach:
         return "cannot access remote"
     try:
         remote = remotes.live(annex, spec)
         if not remote.has_key(item.key):
             return "the remote has it no longer"
     except RemoteError as problem:
+        remotes.out_of_reach.add(spec.name)
         action.warning(str(problem))
         return problem
     action.note(f"from {spec.name}...")

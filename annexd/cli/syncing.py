@@ -115,7 +115,8 @@ class Sync:
         description = annex.settings.descriptions.get(annex.uuid) or default_description(annex.repo.top)
         message = from_text(self._options.message) if self._options.message else b"git-annex in " + description
         with self._call.acting(command="commit"):
-            commit_tracked(self._call, message)
+            if annex.layout.work_tree is not None:
+                commit_tracked(self._call, message)
 
     def _pull_all(self, specs: list[RemoteSpec], *, only_annex: bool) -> None:
         if self._branch is not None and not only_annex:

@@ -49,7 +49,8 @@ class Side:
             argv, cwd=self.top / repo, env=self.env, capture_output=True, timeout=120,
             input=os.fsencode(stdin),
         )  # fmt: skip
-        return Said(done.returncode, self._normal(os.fsdecode(done.stdout)), self._normal_error(os.fsdecode(done.stderr)))
+        out, err = os.fsdecode(done.stdout), os.fsdecode(done.stderr)
+        return Said(done.returncode, self._normal(out), self._normal_error(err))
 
     def git(self, repo: str, *args: str) -> str:
         said = self.run(repo, ["git", *args])
@@ -63,7 +64,8 @@ class Side:
 
     def _normal_error(self, text: str) -> str:
         """Only what the program itself says, not git."""
-        kept = [line for line in text.splitlines() if re.match(r"git-annex: |[\w-]+: \d+ failed$|error: pathspec", line)]
+        ours = re.compile(r"git-annex: |[\w-]+: \d+ failed$|error: pathspec")
+        kept = [line for line in text.splitlines() if ours.match(line)]
         return "\n".join(kept).replace(str(self.top), "TOP")
 
 
@@ -93,7 +95,7 @@ class Twins:
         self.both(lambda side: side.git(repo, *args))
 
     def do(self, repo: str, *args: str, stdin: str = "", says: str | None = None) -> Said:
-        """Run `git-annex ARGS` in both, and compare. `says` is a piece that must be there, so as not to compare nothing."""
+        """Run `git-annex ARGS` in both, and compare. `says` must be in the answer, so as not to compare nothing."""
         ours, theirs = (side.run(repo, ["git-annex", *args], stdin) for side in self.sides)
         shown = f"git-annex {' '.join(args)} in {repo}"
         assert ours.out == theirs.out, shown + f"\nstderr: {ours.err}"
@@ -371,7 +373,8 @@ def test_settings(cloned: Twins) -> None:
     cloned.do("one", "config", "--set", "annex.nonsense", "x", says="not a configuration setting")
     for log in ("uuid.log", "trust.log", "group.log", "preferred-content.log", "required-content.log", "config.log"):
         cloned.both(lambda side: side.run("one", ["git-annex", "merge"]))
-        ours, theirs = (re.sub(r"\d{10}s", "TIME", side.git("one", "show", f"git-annex:{log}")) for side in cloned.sides)
+        logs = [side.git("one", "show", f"git-annex:{log}") for side in cloned.sides]
+        ours, theirs = (re.sub(r"\d{10}s", "TIME", text) for text in logs)
         assert ours == theirs, log
 
 

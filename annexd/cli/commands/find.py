@@ -9,6 +9,7 @@ from argparse import Namespace
 from annexd.cli.arguments import Parser, add_batch, add_branch, add_json, add_matching
 from annexd.cli.invocation import Invocation
 from annexd.cli.reporters.contract import Json
+from annexd.errors import UserError
 
 
 def configure(parser: Parser) -> None:
@@ -30,7 +31,10 @@ def run(call: Invocation, options: Namespace) -> int:
     from annexd.cli.runner import for_each
     from annexd.cli.seek import Item, seek
 
-    store = call.fresh_annex(needs_locations=bool(options.matching)).store
+    annex = call.fresh_annex(needs_locations=bool(options.matching))
+    if annex.layout.is_bare and not options.branch:
+        raise UserError("You cannot run this command in a bare repository.")
+    store = annex.store
     template = options.format or _default_format()
 
     def show(_annex: AnnexState, item: Item) -> bool:
