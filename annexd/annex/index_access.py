@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from annexd.errors import UnsupportedIndex
+from annexd.errors import FormatError, UnsupportedIndex
 from annexd.git.index import FileStamp, GitIndex, IndexCache, IndexEntry, stat_matches
 from annexd.git.index_lock import IndexLock
+from annexd.git.refs import Refs
 from annexd.git.repository import GitRepository
 from annexd.threads.deadline import Deadline
 
@@ -44,10 +45,14 @@ class IndexAccess:
     def editing(self, deadline: Deadline) -> Iterator[IndexEdit]:
         """Change the index under git's lock; nothing reaches the file without `IndexEdit.save`.
 
-        Raises IndexLocked when somebody else has the lock until the deadline.
+        Raises IndexLocked when somebody else has the lock until the deadline, FormatError also when there is no index
+        though there are commits: see `index_repair`.
         """
         with IndexLock.acquire(self._repo, deadline) as lock:
-            edit = IndexEdit(self._repo, self.current(), lock)
+            index = self.current()
+            if index.stamp is None and Refs(self._repo).head().oid is not None:
+                raise FormatError("git's index is missing", source="index", hint="git reset makes it anew")
+            edit = IndexEdit(self._repo, index, lock)
             try:
                 yield edit
             finally:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from annexd.annex import restage, smudge_log, worktree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import refresh_stat
+from annexd.annex.index_repair import repair_index
 from annexd.annex.layout import RepoLayout
 from annexd.annex.state import AnnexState
 from annexd.annex.verify import Verdict, verify_file
@@ -40,6 +41,7 @@ def recover(state: AnnexState) -> list[str]:
     """
     steps: tuple[Callable[[AnnexState], list[str]], ...] = (
         _remove_index_lock,
+        _repair_index,
         recover_checkout,
         _commit_journal,
         _remove_stale_transfers,
@@ -62,6 +64,10 @@ def _remove_index_lock(state: AnnexState) -> list[str]:
     if state.repo.is_bare or not remove_stale_lock(state.repo):
         return []
     return ["removed the lock on git's index that a killed annexd had left"]
+
+
+def _repair_index(state: AnnexState) -> list[str]:
+    return repair_index(state, Deadline(_INDEX_SECONDS))
 
 
 def _commit_journal(state: AnnexState) -> list[str]:

@@ -101,6 +101,8 @@ class BatchMaker:
         """The files and links that have to be taken in; all else is settled here."""
         files: list[Finding] = []
         missing = self._guard.missing_mounts()
+        if not missing:
+            self._troubles.over("unmounted")
         with self._turn.held() as annex:
             index = annex.index.current()
             for change in changes:

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from annexd.annex.commit import REMOVE, CommitResult, IndexUpdate, settle, stage_and_commit
+from annexd.annex.index_repair import repair_index
 from annexd.annex.shared import SharedAnnex
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.batch import Batch, BatchMaker
-from annexd.assistant.changes import ChangePool, Commit, Commits, Moved, nudge
+from annexd.assistant.changes import Change, ChangePool, Commit, Commits, Moved, nudge
 from annexd.assistant.commit_policy import CHUNK, INDEX_ALERT, Decision, decide, index_backoff
 from annexd.assistant.pending import Pending
 from annexd.assistant.root_guard import RootGuard
 from annexd.assistant.status import Severity, StatusBoard
 from annexd.assistant.turn import WorkTreeTurn
-from annexd.errors import AnnexError, BusyError, RefMoved
+from annexd.errors import AnnexError, BusyError, FormatError, RefMoved
 from annexd.formats.key import Key
 from annexd.git.objects import Oid
 from annexd.system.logging import get_logger
@@ -31,6 +32,7 @@ from annexd.transfer.job import SMALL
 
 SETTLE_AFTER = 1.1      # seconds; then git can tell a file's time from the index's
 LOCK_WAIT = 0.0         # seconds to wait for git's index inside a try; waiting is done between tries, without the turn
+TOLD_AFTER = 5          # tries for git's index; then the log tells that we wait
 FAILURE_WAIT = 2.0      # seconds after a failure that is not about a lock
 
 log = get_logger(__name__)
@@ -67,8 +69,11 @@ class Committer:
         on_commit: Callable[[Oid], None],
         alerts: Alerts,
         board: StatusBoard,
+        *,
+        look_again: Callable[[], None] = lambda: None,
     ) -> None:
         self._pool = pool
+        self._look_again = look_again
         self._shared = shared
         self._turn = turn
         self._make_batches = make_batches
@@ -102,7 +107,10 @@ class Committer:
         try:
             wait: float | None = 0.0
             while not stop.is_set():
-                self._pending.add(self._pool.drain(stop, timeout=wait))
+                news = self._pool.drain(stop, timeout=wait)
+                if any(change.path == b"" for change in news):
+                    self._look_at_root()
+                self._pending.add(news)
                 wait = self._step(batches)
             self._pending.add(self._pool.take_all())
             if self._pending.now and len(self._pending.now) <= CHUNK:
@@ -143,11 +151,11 @@ class Committer:
         if not self._guard.is_root_there():
             self._root_is_gone()
             return
-        self._alerts.clear("root")
+        self._root_is_back()
         if self._rules_changed:
             self._rules_changed = False
             batches.forget_rules()
-        batch = batches.make(self._pending.take(CHUNK), self._ready)
+        batch = self._make(batches, self._pending.take(CHUNK))
         self._pending.add(batch.again)
         for change, until in batch.later:
             self._pending.put_off(change, until)
@@ -155,6 +163,29 @@ class Committer:
         self._board.set(pending_changes=len(self._pending) + len(self._ready))
         if self._ready and self._is_due(time.monotonic()):
             self._commit()
+
+    def _make(self, batches: BatchMaker, changes: list[Change]) -> Batch:
+        """What failed as a whole is put off, and not lost."""
+        try:
+            return batches.make(changes, self._ready)
+        except BusyError as error:
+            self._wait_for_others(str(error))
+        except (AnnexError, OSError) as error:
+            self._failed(error)
+        except BaseException:
+            self._pending.add(changes)
+            raise
+        assert self._obstacle is not None       # both ways of failing make one
+        return Batch(later=[(change, self._obstacle.again) for change in changes])
+
+    def _look_at_root(self) -> None:
+        """Something may be wrong with the work tree as a whole, or may be right again."""
+        if self._guard.is_root_there():
+            self._guard.look_at_mounts()
+            self._root_is_back()
+            self._repair_index()
+        else:
+            self._root_is_gone()
 
     def _take_in(self, batch: Batch) -> None:
         if batch.keys:
@@ -217,7 +248,8 @@ class Committer:
         obstacle = self._obstacle = self._obstacle or _Obstacle(since=now)
         obstacle.tries += 1
         obstacle.again = now if at_once and obstacle.tries < 10 else now + index_backoff(obstacle.tries)
-        log.debug("commit.waits", reason=reason, tries=obstacle.tries)
+        say = log.info if obstacle.tries == TOLD_AFTER else log.debug
+        say("commit.waits", reason=reason, tries=obstacle.tries, files=len(self._ready))
         if now - obstacle.since >= INDEX_ALERT:
             self._alerts.raise_alert(
                 "index-locked",
@@ -226,11 +258,34 @@ class Committer:
             )
 
     def _failed(self, error: AnnexError | OSError) -> None:
+        if isinstance(error, FormatError) and self._repair_index():
+            return
         now = time.monotonic()
         obstacle = self._obstacle = self._obstacle or _Obstacle(since=now)
         obstacle.tries += 1
         obstacle.again = now + min(FAILURE_WAIT * 2 ** min(obstacle.tries, 6), 60.0)
         self._alerts.raise_alert("commit-failed", f"committing failed: {error}", severity=Severity.ERROR)
+
+    def _repair_index(self) -> bool:
+        """Whether git's index was the trouble, and is sound again."""
+        try:
+            with self._turn.held() as annex:
+                done = repair_index(annex, Deadline(LOCK_WAIT))
+        except (AnnexError, OSError) as error:
+            log.warning("index.unrepaired", reason=str(error))
+            return False
+        for line in done:
+            self._alerts.raise_alert("index-damaged", line, hint="all files are looked at again")
+        if done:
+            self._obstacle = self._obstacle or _Obstacle(since=time.monotonic())
+            self._obstacle.again = time.monotonic()
+            self._look_again()
+        return bool(done)
+
+    def _root_is_back(self) -> None:
+        if self._alerts.is_raised("root"):
+            self._alerts.clear("root")
+            self._look_again()
 
     def _root_is_gone(self) -> None:
         """Nothing is believed about files while the work tree is away; a full scan follows when it is back."""

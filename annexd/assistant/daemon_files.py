@@ -96,8 +96,9 @@ def read_status(layout: RepoLayout) -> dict[str, Any] | None:
 
 
 def write_status(layout: RepoLayout, data: bytes) -> None:
-    """Replace the status file. OSError."""
-    os.makedirs(layout.annexd_dir, exist_ok=True)
+    """Replace the status file. OSError, also when the repository is gone: nothing is made in its place then."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(layout.annexd_dir)
     write_atomically(status_json(layout), data, mode=0o644)
 
 

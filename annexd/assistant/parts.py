@@ -75,7 +75,8 @@ class Parts:
         self._top = state.layout.work_tree or b""
         self._repo = state.repo
         self.shared = SharedAnnex(state, on_long_hold=_note_long_hold)
-        self.turn = WorkTreeTurn(state.fork())
+        self.guard = RootGuard(self._top, self.layout.annexd_dir + b"/mounts", lambda: [m.point for m in read_mounts()])
+        self.turn = WorkTreeTurn(state.fork(), self.guard.is_root_there)
         self.changes: ChangePool = Pool()
         self.commits: Commits = Pool()
         self.tree_scans: TreeScans = Pool()
@@ -95,12 +96,16 @@ class Parts:
             on_overflow=lambda: self._ask_for_scan(),
         ))  # fmt: skip
         self.merger = self._make_merger()
-        self.guard = RootGuard(self._top, self.layout.annexd_dir + b"/mounts", lambda: [m.point for m in read_mounts()])
         self.committer = Committer(
             self.changes, self.shared, self.turn, self._make_batches, self.guard, self.commits,
-            self._keys_added, self.merger.own_commit, alerts, board,
+            self._keys_added, self.merger.own_commit, alerts, board, look_again=self._look_again,
         )  # fmt: skip
-        self._initial_scan = TreeScan.FULL if self.shared.config.startup_scan else None
+        self.watcher = Watcher(
+            self._top, self.changes, self.tree_scans, alerts, on_rules_changed=self.committer.forget_rules,
+            on_watching=self._one_more_watching,
+            initial_scan=TreeScan.FULL if self.shared.config.startup_scan else None,
+        )  # fmt: skip
+        self.watcher.mounts_changed(m.point for m in read_mounts())
 
     def register(self, supervisor: Supervisor) -> None:
         """Give all threads to the supervisor; those that others wait for come first, the watchers last."""
@@ -112,7 +117,7 @@ class Parts:
         supervisor.add("merge", self.merger.run)
         supervisor.add("transfer scan", self._make_transfer_scanner().run)
         supervisor.add("settings", self._make_config_monitor().run)
-        supervisor.add("tree scan", TreeScanner(self._repo, self.tree_scans, self.changes, self.board).run)
+        supervisor.add("tree scan", TreeScanner(self._repo, self.tree_scans, self.changes, self.alerts, self.board).run)
         supervisor.add("mounts", MountWatcher(self._mounts_changed).run)
         for number, directory in enumerate(git_watcher.directories(layout)):
             watcher = GitWatcher(
@@ -122,10 +127,7 @@ class Parts:
             supervisor.add(f"watch git {number}", watcher.run)
         for number, (directory, names) in enumerate(_global_directories()):
             supervisor.add(f"watch config {number}", GlobalConfigWatcher(directory, names, self._global_changed).run)
-        supervisor.add("watch", Watcher(
-            self._top, self.changes, self.tree_scans, self.alerts, on_rules_changed=self.committer.forget_rules,
-            on_watching=self._one_more_watching, initial_scan=self._initial_scan,
-        ).run)  # fmt: skip
+        supervisor.add("watch", self.watcher.run)
 
     def start(self) -> None:
         """Start what the supervisor does not own, and ask for the first look at everything."""
@@ -243,11 +245,18 @@ class Parts:
         while keys := self._arrived.drain(stop):
             self.merger.populate(keys)
 
+    def _look_again(self) -> None:
+        """Nothing that was known of the work tree counts any more."""
+        self.tree_scans.put(TreeScan.FULL)
+        self._ask_for_scan()
+        self.ref_news.put(b"")
+
     def _remote_is_back(self) -> None:
         self.setting_news.put(Setting.MOUNTS)
 
     def _mounts_changed(self) -> None:
         self.changes.put(nudge())
+        self.watcher.mounts_changed(m.point for m in read_mounts())
         self.setting_news.put(Setting.MOUNTS)
 
     def _config_changed(self, path: bytes) -> None:

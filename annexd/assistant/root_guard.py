@@ -43,7 +43,10 @@ class RootGuard:
 
     def missing_mounts(self) -> tuple[bytes, ...]:
         """The inner mount points, absolute, where nothing is mounted now though something was."""
-        return tuple(p for p in sorted(self._inner) if os.path.lexists(p) and not os.path.ismount(p))
+        if not self._inner:
+            return ()
+        mounted = frozenset(self._mount_points())       # os.path.ismount does not know bind mounts
+        return tuple(p for p in sorted(self._inner) if p not in mounted and os.path.lexists(p))
 
     def is_deleted(self, path: bytes, missing: tuple[bytes, ...]) -> bool:
         """Whether the absolute `path`, found absent, was removed by somebody rather than lost with its disk."""

@@ -40,6 +40,11 @@ class Troubles:
             if gone:
                 self._tell(kind)
 
+    def over(self, kind: str) -> None:
+        """No path has this trouble any more."""
+        if self._kinds.pop(kind, None):
+            self._alerts.clear(kind)
+
     def has_any(self) -> bool:
         """Whether any path is in trouble."""
         return any(self._kinds.values())

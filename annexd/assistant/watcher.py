@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 from annexd.annex.work_files import TEMP_PREFIX
 from annexd.assistant.alerts import Alerts
-from annexd.assistant.changes import Change, ChangeKind, ChangePool, TreeScan, TreeScans
+from annexd.assistant.changes import Change, ChangeKind, ChangePool, TreeScan, TreeScans, nudge
 from annexd.assistant.status import Severity, StatusBoard
+from annexd.errors import AnnexError
 from annexd.formats.paths import display
 from annexd.git import scan as git_scan
 from annexd.git.repository import GitRepository
@@ -17,6 +18,8 @@ from annexd.system.logging import get_logger
 from annexd.threads.stop_signal import StopSignal
 
 RULE_FILES = (b".gitignore", b".gitattributes")
+SCAN_RETRY = 0.5            # seconds until a scan that failed is done again; doubles with each failure
+LONGEST_SCAN_RETRY = 60.0
 
 log = get_logger(__name__)
 
@@ -72,6 +75,7 @@ class Watcher:
         self._initial_scan = initial_scan
         self._root = root
         self._watcher: TreeWatcher | None = None
+        self._inner_mounts: frozenset[bytes] = frozenset()
 
     def run(self, stop: StopSignal) -> None:
         """Watch until `stop`. The watches are set before the scan is asked for, so that nothing falls between."""
@@ -99,6 +103,16 @@ class Watcher:
         log.warning("watch.overflowed")
         self._scans.put(TreeScan.FULL)
 
+    def mounts_changed(self, points: Iterable[bytes]) -> None:
+        """File systems are mounted at these points now. Any change inside the work tree needs other watches and a scan.
+
+        For one thread, which need not be the watcher's.
+        """
+        inner = frozenset(point for point in points if point.startswith(self._root + b"/"))
+        before, self._inner_mounts = self._inner_mounts, inner
+        if inner != before and self._watcher is not None:
+            self._watcher.refresh()
+
     def _unreadable(self, path: bytes) -> None:
         """The committer looks at it, and tells a person. Git passes such directories over without a word."""
         self._changes.put(Change(path, ChangeKind.DIRECTORY, time.monotonic()))
@@ -117,20 +131,37 @@ class Watcher:
 class TreeScanner:
     """Finds what changed while nobody watched, by asking git; runs beside the watcher so that neither waits."""
 
-    def __init__(self, repo: GitRepository, scans: TreeScans, changes: ChangePool, board: StatusBoard) -> None:
+    def __init__(
+        self, repo: GitRepository, scans: TreeScans, changes: ChangePool, alerts: Alerts, board: StatusBoard
+    ) -> None:
         self._repo = repo
         self._scans = scans
         self._changes = changes
+        self._alerts = alerts
         self._board = board
 
     def run(self, stop: StopSignal) -> None:
-        """Do one scan for all that were asked for since the last."""
+        """Do one scan for all that were asked for since the last; one that fails is done again later."""
+        failures = 0
         while wanted := self._scans.drain(stop):
             scan = TreeScan.FULL if TreeScan.FULL in wanted else TreeScan.UNTRACKED
-            found = self._scan(scan)
+            try:
+                found = self._scan(scan)
+            except (AnnexError, OSError) as error:
+                failures += 1
+                self._failed(scan, error)
+                stop.wait(min(SCAN_RETRY * 2**failures, LONGEST_SCAN_RETRY))
+                continue
+            failures = 0
+            self._alerts.clear("scan")
             log.info("scan.finished", scan=scan.value, found=found)
             if scan is TreeScan.FULL:
                 self._board.set(scan_complete=True)
+
+    def _failed(self, scan: TreeScan, error: AnnexError | OSError) -> None:
+        self._scans.put(scan)
+        self._changes.put(nudge())      # the committer looks whether the work tree or the index is the trouble
+        self._alerts.raise_alert("scan", f"looking for changed files failed: {error}", hint="it is tried again")
 
     def _scan(self, scan: TreeScan) -> int:
         found = self._tell(path.rstrip(b"/") for path in git_scan.untracked(self._repo))

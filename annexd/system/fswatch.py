@@ -69,6 +69,7 @@ class TreeWatcher:
         self._next_root_look = 0.0
         self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._own_stop = StopSignal()
+        self._is_stale = False
         self._thread = NamedThread("fswatch", lambda: self.run(self._own_stop))
 
     def open(self) -> None:
@@ -106,6 +107,12 @@ class TreeWatcher:
         if wake_fd >= 0:
             os.close(wake_fd)
 
+    def refresh(self) -> None:
+        """Some directories may be others than before, with no event to tell, as something was mounted: set the watches
+        anew, and then call `on_overflow`. Any thread."""
+        self._is_stale = True
+        self._wake()
+
     def watch_count(self) -> int:
         """How many directories are watched."""
         return len(self._watches.tree) if self._watches.fd() is not None else 0
@@ -127,6 +134,9 @@ class TreeWatcher:
     def _step(self) -> None:
         if self._wait():
             self._take_events()
+        if self._is_stale:
+            self._is_stale = False
+            self._recover()
         due = self._interpreter.due()
         now = time.monotonic()
         if due is not None and now >= due:
@@ -150,7 +160,10 @@ class TreeWatcher:
         fd = self._watches.fd()
         if fd is not None:
             poller.register(fd, select.POLLIN)
-        return any(ready == fd for ready, _ in poller.poll(max(0.0, until - time.monotonic()) * 1000))
+        ready = [found for found, _ in poller.poll(max(0.0, until - time.monotonic()) * 1000)]
+        if self._wake_fd in ready:
+            os.eventfd_read(self._wake_fd)
+        return fd is not None and fd in ready
 
     def _take_events(self) -> None:
         interpreter = self._interpreter
