@@ -14,7 +14,7 @@ from annexd.annex import head_journal, odd_pointers
 from annexd.annex.checkout_plan import Blobs, Plan, Step, make_plan
 from annexd.annex.commit import refuse_when_unfinished
 from annexd.annex.head_finish import catch_up
-from annexd.annex.head_journal import HeadMove
+from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.ingest import store_content
 from annexd.annex.objects import ObjectStore
@@ -68,7 +68,7 @@ def apply_tree(
         raise RepositoryError("a bare repository has no work tree")
     refuse_when_unfinished(state)
     ref, old_commit, new_commit = new_head
-    move = HeadMove(ref, old_commit, new_commit, old, new)
+    move = HeadMove(MoveKind.CHECKOUT, ref, old_commit, new_commit, old, new)
     catch_up(state, deadline)
     with state.index.editing(deadline) as edit:
         if edit.index.unmerged_paths():

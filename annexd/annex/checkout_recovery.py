@@ -5,7 +5,7 @@ from __future__ import annotations
 from annexd.annex import head_journal
 from annexd.annex.checkout import apply_tree
 from annexd.annex.head_finish import finish_earlier, keys_of
-from annexd.annex.head_journal import HeadMove
+from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.state import AnnexState
 from annexd.annex.worktree import populate
 from annexd.errors import BusyError, ContentChanged, FormatError, RepositoryError
@@ -36,6 +36,9 @@ def recover_checkout(state: AnnexState, deadline: Deadline | None = None) -> lis
     if now == move.new_commit:
         _finish_index(state, move, budget)
         return ["finished a change of HEAD in git's index"]
+    if move.kind is MoveKind.COMMIT:        # what was to be committed is in the work tree, and may be newer by now
+        head_journal.forget(state.layout)
+        return ["dropped the note of a commit that was cut off before it was made"]
     return _go_on(state, move, budget)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from annexd.annex import head_journal, restage
 from annexd.annex.head_finish import catch_up
-from annexd.annex.head_journal import HeadMove
+from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
 from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
@@ -94,7 +94,7 @@ def stage_and_commit(
             return None
         commit = new_commit(state, tree, [] if head.oid is None else [head.oid], message)
         state.objects.flush()
-        move = HeadMove(_ref(head), head.oid, commit, old_tree, tree)
+        move = HeadMove(MoveKind.COMMIT, _ref(head), head.oid, commit, old_tree, tree)
         head_journal.note(state.layout, move)
         reach("commit-before-ref")
         try:

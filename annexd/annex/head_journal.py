@@ -6,6 +6,7 @@ before the first of them and goes after the last.
 
 from __future__ import annotations
 
+import enum
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,10 +22,20 @@ _LIMIT = 1 << 16
 _OID_BYTES = 20
 
 
+class MoveKind(enum.Enum):
+    """Which side follows the other."""
+
+    COMMIT = b"commit"
+    """HEAD follows the work tree: before the ref has moved there is nothing to finish."""
+    CHECKOUT = b"checkout"
+    """The work tree follows HEAD."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeadMove:
     """HEAD's branch `ref` (b"HEAD" when detached) goes from one commit and tree to another."""
 
+    kind: MoveKind
     ref: bytes
     old_commit: Oid | None
     new_commit: Oid
@@ -33,19 +44,23 @@ class HeadMove:
 
     def __bytes__(self) -> bytes:
         oids = (self.old_commit, self.new_commit, self.old_tree, self.new_tree)
-        return b"1 %b\n%b\n" % (b" ".join(_NONE if oid is None else oid.hex().encode() for oid in oids), self.ref)
+        names = (_NONE if oid is None else oid.hex().encode() for oid in oids)
+        return b"%b %b\n%b\n" % (self.kind.value, b" ".join(names), self.ref)
 
     @classmethod
     def parse(cls, data: bytes) -> HeadMove:
         """The inverse of `bytes(move)`. Raises FormatError."""
         lines = data.split(b"\n")
         words = lines[0].split(b" ")
-        if len(lines) != 3 or lines[2] or len(words) != 5 or words[0] != b"1" or not lines[1]:
+        if len(lines) != 3 or lines[2] or len(words) != 5 or words[0] not in _KINDS or not lines[1]:
             raise FormatError("not a note of a change of HEAD", source="checkout.journal")
         old_commit, new_commit, old_tree, new_tree = map(_oid, words[1:])
         if new_commit is None or new_tree is None:
             raise FormatError("a change of HEAD leads somewhere", source="checkout.journal")
-        return cls(lines[1], old_commit, new_commit, old_tree, new_tree)
+        return cls(_KINDS[words[0]], lines[1], old_commit, new_commit, old_tree, new_tree)
+
+
+_KINDS = {kind.value: kind for kind in MoveKind}
 
 
 def note(layout: RepoLayout, move: HeadMove) -> None:

@@ -14,7 +14,7 @@ from annexd.annex import head_journal, index_access, work_files
 from annexd.annex.checkout import apply_tree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import IndexUpdate, stage, stage_and_commit, tree_of
-from annexd.annex.head_journal import HeadMove
+from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.state import AnnexState
 from annexd.errors import (
     AnnexError,
@@ -563,6 +563,25 @@ def test_a_commit_that_was_killed_before_its_index_is_finished(
     assert status(state) == b""
 
 
+def test_a_commit_that_was_killed_before_its_ref_does_not_bring_back_what_is_deleted_since(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    write(state, b"new", b"content")
+    done = ingest(state, b"new")
+    monkeypatch.setattr(state.refs, "update", killed)
+    with pytest.raises(Killed):
+        stage_and_commit(state, [update(b"new", done)], b"killed", NOW)
+    monkeypatch.undo()
+    state.reset()
+    (top(state) / "new").unlink()
+    recover_checkout(state)
+    assert "new" not in names(state)
+    assert head_journal.noted(state.layout) is None
+
+
 @pytest.mark.parametrize("then", ["commit", "checkout"])
 def test_a_running_daemon_does_not_take_back_a_commit_whose_index_failed(
     state: AnnexState, monkeypatch: pytest.MonkeyPatch, then: str
@@ -610,7 +629,7 @@ def test_a_note_about_another_history_or_a_damaged_one_is_dropped(state: AnnexSt
     tree = tree_of(state.objects, head.oid)
     assert tree is not None
     before = snapshot(state)
-    for data in (bytes(HeadMove(head.ref, Oid(b"x" * 20), Oid(b"y" * 20), None, tree)), b"nonsense"):
+    for data in (bytes(HeadMove(MoveKind.CHECKOUT, head.ref, Oid(b"x" * 20), Oid(b"y" * 20), None, tree)), b"nonsense"):
         path = Path(os.fsdecode(state.layout.annexd_dir)) / "checkout.journal"
         path.write_bytes(data)
         recover_checkout(state)
@@ -620,12 +639,20 @@ def test_a_note_about_another_history_or_a_damaged_one_is_dropped(state: AnnexSt
 
 @pytest.mark.parametrize("old", [None, Oid(b"o" * 20)])
 def test_a_note_survives_its_serialisation(old: Oid | None) -> None:
-    move = HeadMove(b"refs/heads/main", old, Oid(b"n" * 20), old, Oid(b"t" * 20))
+    move = HeadMove(MoveKind.COMMIT, b"refs/heads/main", old, Oid(b"n" * 20), old, Oid(b"t" * 20))
     assert HeadMove.parse(bytes(move)) == move
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"1", b"1 - - - -\nHEAD\n", b"2 - - - -\nHEAD\n", b"1 x x x x\nHEAD\n", b"1 aa aa aa aa\nr\n"]
+    "data",
+    [
+        b"",
+        b"1",
+        b"commit - - - -\nHEAD\n",
+        b"other - - - -\nHEAD\n",
+        b"commit x x x x\nHEAD\n",
+        b"checkout aa aa aa aa\nr\n",
+    ],
 )
 def test_a_damaged_note_is_recognised(data: bytes) -> None:
     with pytest.raises(FormatError):
