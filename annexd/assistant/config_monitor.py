@@ -133,10 +133,16 @@ class ConfigMonitor:
         for uuid in self._table.replace(found):
             self._transfers.requests.remote_is_gone(uuid)
         self._commits.put(Reconnect(None))
-        usable = {spec.uuid for spec in before if spec.available and spec.holds_content}
+        known = {spec.uuid: _transfers_with(spec) for spec in before}
         for spec in found:
-            if spec.uuid is not None and spec.available and spec.holds_content and spec.uuid not in usable:
+            if spec.uuid is not None and spec.available and _transfers_with(spec) != known.get(spec.uuid):
                 self._transfer_scans.put(ScanRequest(spec.uuid, Scan.FULL))
+
+
+def _transfers_with(spec: RemoteSpec) -> tuple[bool, ...]:
+    """What decides whether content goes to and comes from a remote."""
+    config = spec.config
+    return (spec.available, spec.holds_content, config.sync, config.push, config.pull, config.readonly)
 
 
 def publish_remotes(board: StatusBoard, specs: Sequence[RemoteSpec]) -> None:

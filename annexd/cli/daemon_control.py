@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from annexd.annex.layout import RepoLayout
-from annexd.errors import UserError
+from annexd.errors import ConfigError, UserError
 from annexd.formats.paths import display, from_text
 from annexd.threads.deadline import Deadline
 
@@ -30,7 +30,11 @@ def layout_at(path: bytes) -> RepoLayout:
     from annexd.git.repository import GitRepository
 
     repo = GitRepository.discover(path)
-    return layout_of(repo, AnnexConfig.load(GitConfig.load(repo)))
+    try:
+        config = AnnexConfig.load(GitConfig.load(repo))
+    except ConfigError:     # a daemon that runs has something to say about it
+        config = AnnexConfig()
+    return layout_of(repo, config)
 
 
 def start(path: bytes) -> int:
