@@ -45,7 +45,8 @@ class _SharedItems:
         self.later: list[Item] = []
         self._items: Iterator[Item] = iter(items)
         self._seen: set[Key] = set()
-        self._lock = threading.Lock()       # leaf: guards the three fields above
+        # Leaf: guards the fields above. Who has it also looks for the next item, with the main thread's own state.
+        self._lock = threading.Lock()
 
     def take(self) -> Item | None:
         """The next item; None when there is none."""
