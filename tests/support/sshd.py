@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -28,7 +29,9 @@ class Sshd:
 
 
 def program() -> str | None:
-    """sshd must be called by its full path."""
+    """The full path of sshd, as it must be called by; None when there is none, or it would not let this user in."""
+    if pwd.getpwuid(os.geteuid()).pw_shell.endswith(("/nologin", "/false")):
+        return None
     return shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 

@@ -18,7 +18,7 @@ from annexd.system.ssh import SshClient, Target
 from annexd.threads.held import Held, LockDisciplineError, holding
 from tests.support import sshd
 
-pytestmark = pytest.mark.skipif(sshd.program() is None, reason="openssh-server is not installed")
+pytestmark = pytest.mark.skipif(sshd.program() is None, reason="no sshd that lets this user in")
 
 HOST = Target("test-host")
 
