@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from annexd.annex import head_journal
 from annexd.annex.checkout import apply_tree
-from annexd.annex.head_finish import finish_earlier, keys_of
+from annexd.annex.head_finish import catch_up, keys_of
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.state import AnnexState
 from annexd.annex.worktree import populate
@@ -27,6 +29,8 @@ def recover_checkout(state: AnnexState, deadline: Deadline | None = None) -> lis
         return ["dropped a damaged note of a change of HEAD"]
     if move is None or state.repo.work_tree is None:
         return []
+    if move.old_tree is not None and not os.path.exists(state.repo.index_path):
+        return []       # the index has to be made anew first
     budget = deadline or Deadline(INDEX_WAIT)
     now = state.refs.read(move.ref)
     head = state.refs.head()
@@ -34,7 +38,8 @@ def recover_checkout(state: AnnexState, deadline: Deadline | None = None) -> lis
         head_journal.forget(state.layout)
         return ["dropped the note of a change of HEAD that went elsewhere since"]
     if now == move.new_commit:
-        _finish_index(state, move, budget)
+        catch_up(state, budget)
+        populate(state, keys_of(state, move), budget)
         return ["finished a change of HEAD in git's index"]
     if move.kind is MoveKind.COMMIT:        # what was to be committed is in the work tree, and may be newer by now
         head_journal.forget(state.layout)
@@ -57,11 +62,3 @@ def _go_on(state: AnnexState, move: HeadMove, deadline: Deadline) -> list[str]:
         head_journal.forget(state.layout)
         return ["gave up a checkout that was cut off: files were changed since"]
     return ["finished a checkout that was cut off"]
-
-
-def _finish_index(state: AnnexState, move: HeadMove, deadline: Deadline) -> None:
-    with state.index.editing(deadline) as edit:
-        finish_earlier(state, edit)
-        edit.save()
-        head_journal.forget(state.layout)
-    populate(state, keys_of(state, move), deadline)

@@ -11,7 +11,7 @@ import os
 from annexd.annex import head_journal
 from annexd.annex.checkout_plan import Blobs
 from annexd.annex.head_journal import HeadMove
-from annexd.annex.index_access import IndexEdit
+from annexd.annex.index_access import IndexEdit, WhenMissing
 from annexd.annex.state import AnnexState
 from annexd.annex.work_entries import GITLINK_MODE, Holds, compare
 from annexd.annex.work_files import WorkFiles
@@ -22,17 +22,25 @@ from annexd.git.tree import Blob, TreeChange, Trees
 from annexd.threads.deadline import Deadline
 
 
-def catch_up(state: AnnexState, deadline: Deadline) -> None:
-    """Bring the index up to a move of HEAD that was cut off. Costs nothing when there is none.
+def catch_up(state: AnnexState, deadline: Deadline) -> HeadMove | None:
+    """Bring the index up to a move of HEAD that was cut off after the ref; that move. Costs little when there is none.
 
     Raises IndexLocked, OSError.
     """
-    if not head_journal.is_noted(state.layout):
-        return
-    with state.index.editing(deadline) as edit:
-        if finish_earlier(state, edit):
-            edit.save()
-            head_journal.forget(state.layout)
+    try:
+        move = head_journal.noted(state.layout)
+    except FormatError:
+        return None
+    if move is None:
+        return None
+    # The very first commit of all makes the index itself.
+    missing = WhenMissing.BEGIN_EMPTY if move.old_tree is None else WhenMissing.REFUSE
+    with state.index.editing(deadline, missing=missing) as edit:
+        if finish_earlier(state, edit) is None:
+            return None
+        edit.save()
+        head_journal.forget(state.layout)
+    return move
 
 
 def finish_earlier(state: AnnexState, edit: IndexEdit) -> HeadMove | None:
@@ -46,6 +54,8 @@ def finish_earlier(state: AnnexState, edit: IndexEdit) -> HeadMove | None:
         return None
     if move is None or state.repo.work_tree is None or state.refs.read(move.ref) != move.new_commit:
         return None
+    if move.old_tree is not None and not os.path.exists(state.repo.index_path):
+        return None     # the whole index is lost: what is made from HEAD instead knows of the move
     blobs = Blobs(state.objects)
     work = WorkFiles(state.repo.work_tree, state.store)
     for change in Trees(state.objects).diff(move.old_tree, move.new_tree):

@@ -73,11 +73,6 @@ def note(layout: RepoLayout, move: HeadMove) -> None:
         write_atomically(path, bytes(move))
 
 
-def is_noted(layout: RepoLayout) -> bool:
-    """Whether there is a note."""
-    return os.path.exists(layout.annexd_dir + _NAME)
-
-
 def noted(layout: RepoLayout) -> HeadMove | None:
     """The move that was begun and not finished, if any. Raises FormatError for a damaged note."""
     try:

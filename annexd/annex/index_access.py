@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import shutil
 import time
@@ -20,6 +21,14 @@ TICK_NS = 20_000_000
 
 _SECOND = 1_000_000_000
 _FAR_FUTURE = 2**31
+
+
+class WhenMissing(enum.Enum):
+    """What to do when there is no index though there are commits."""
+
+    REFUSE = "refuse"
+    """To commit an empty index would delete all files."""
+    BEGIN_EMPTY = "begin with an empty one"
 
 
 class IndexAccess:
@@ -42,7 +51,7 @@ class IndexAccess:
             return self._convert()
 
     @contextmanager
-    def editing(self, deadline: Deadline) -> Iterator[IndexEdit]:
+    def editing(self, deadline: Deadline, *, missing: WhenMissing = WhenMissing.REFUSE) -> Iterator[IndexEdit]:
         """Change the index under git's lock; nothing reaches the file without `IndexEdit.save`.
 
         Raises IndexLocked when somebody else has the lock until the deadline, FormatError also when there is no index
@@ -50,7 +59,8 @@ class IndexAccess:
         """
         with IndexLock.acquire(self._repo, deadline) as lock:
             index = self.current()
-            if index.stamp is None and Refs(self._repo).head().oid is not None:
+            refuse = missing is WhenMissing.REFUSE
+            if refuse and index.stamp is None and Refs(self._repo).head().oid is not None:
                 raise FormatError("git's index is missing", source="index", hint="git reset makes it anew")
             edit = IndexEdit(self._repo, index, lock)
             try:

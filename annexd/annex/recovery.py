@@ -41,6 +41,7 @@ def recover(state: AnnexState) -> list[str]:
     """
     steps: tuple[Callable[[AnnexState], list[str]], ...] = (
         _remove_index_lock,
+        recover_checkout,       # before and after: the first commit of all makes the index itself
         _repair_index,
         recover_checkout,
         _commit_journal,

@@ -15,6 +15,7 @@ from annexd.annex.checkout import apply_tree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import IndexUpdate, stage, stage_and_commit, tree_of
 from annexd.annex.head_journal import HeadMove, MoveKind
+from annexd.annex.recovery import recover
 from annexd.annex.state import AnnexState
 from annexd.errors import (
     AnnexError,
@@ -45,7 +46,7 @@ from tests.unit.annex.content_helpers import (
     update,
     write,
 )
-from tests.unit.annex.helpers import git
+from tests.unit.annex.helpers import git, make_annex, open_annex
 
 PLAIN: File = (0o100644, b"plain text\n")
 
@@ -580,6 +581,29 @@ def test_a_commit_that_was_killed_before_its_ref_does_not_bring_back_what_is_del
     recover_checkout(state)
     assert "new" not in names(state)
     assert head_journal.noted(state.layout) is None
+
+
+def test_the_very_first_commit_that_was_killed_makes_its_index_and_brings_nothing_back(
+    annex_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: object) -> None:
+        raise Killed
+
+    with open_annex(make_annex(annex_path.parent / "fresh")) as fresh:
+        updates = []
+        for path in (b"kept", b"deleted"):
+            write(fresh, path, path)
+            updates.append(update(path, ingest(fresh, path)))
+        monkeypatch.setattr(index_access.IndexEdit, "save", killed)
+        with pytest.raises(Killed):
+            stage_and_commit(fresh, updates, b"first", NOW)
+        monkeypatch.undo()
+        fresh.reset()
+        (top(fresh) / "deleted").unlink()
+        recover(fresh)
+        assert names(fresh) == ["kept"]
+        assert git(top(fresh), "diff-files", "--name-status").split() == [b"D", b"deleted"]
+        assert head_journal.noted(fresh.layout) is None
 
 
 @pytest.mark.parametrize("then", ["commit", "checkout"])
