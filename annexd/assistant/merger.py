@@ -148,24 +148,27 @@ class Merger:
         for refused in update.refused:
             name = display(refused.ref)
             self._alerts.raise_alert(f"refused {name}", f"{name} is not merged: {refused.reason}")
-        if update.moved:
-            self._commits.put(Commit(Moved.LOCATIONS if is_fast_forward else Moved.MERGE))
-        self._take_news(tip)
+        is_merge = update.moved and not is_fast_forward
+        if is_merge:
+            self._commits.put(Commit(Moved.MERGE))
+        if self._take_news(tip) and not is_merge:
+            self._commits.put(Commit(Moved.LOCATIONS))      # somebody else's news; who has it already is sent nothing
 
-    def _take_news(self, tip: Oid | None) -> None:
-        """Act on what changed in the branch since we last looked, but for what we wrote ourselves."""
+    def _take_news(self, tip: Oid | None) -> bool:
+        """Act on what changed in the branch since we last looked, but for what we wrote ourselves; was there any?"""
         self._follow_own_steps(tip)
         if self._tip != tip:        # who writes to the branch may be about to tell us that the step is ours
             self._writers.wait_for(lambda count: count == 0, Deadline(OWN_STEP_WAIT))
             self._follow_own_steps(tip)
         if self._tip == tip:
-            return
+            return False
         with self._shared.locked() as annex:
             paths = list(annex.branch.changed_between(self._tip, tip))
         self._tip = tip
         if any(path in SETTINGS_LOGS for path in paths):
             self._on_settings()
         self._tell_of_keys([key for path in paths if (key := key_of_location_log(path)) is not None])
+        return True
 
     def _follow_own_steps(self, tip: Oid | None) -> None:
         while self._tip != tip and self._tip in self._own_steps:
