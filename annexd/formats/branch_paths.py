@@ -5,9 +5,8 @@ Source: git-annex, layout of the git-annex branch.
 
 from __future__ import annotations
 
-from annexd.errors import FormatError
 from annexd.formats import hash_dirs
-from annexd.formats.key import Key
+from annexd.formats.key import Key, key_in_path
 
 
 def location_log(key: Key, levels: int = 2) -> bytes:
@@ -54,10 +53,7 @@ def key_of_log(path: bytes, extension: bytes, levels: int = 2) -> Key | None:
     """The key whose log with this extension (e.g. b".log.web") is at `path`; None for every other file."""
     if not path.endswith(extension) or path.count(b"/") != levels:
         return None
-    try:
-        return Key.from_file_name(path[path.rindex(b"/") + 1 : -len(extension)])
-    except FormatError:
-        return None
+    return key_in_path(path[path.rindex(b"/") + 1 : -len(extension)])
 
 
 def _log(key: Key, levels: int, extension: bytes) -> bytes:

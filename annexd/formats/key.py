@@ -75,6 +75,21 @@ class Key(NamedTuple):
         return self._replace(chunk_size=None, chunk_number=None)
 
 
+def key_in_path(file_name: bytes) -> Key | None:
+    """The key that this last component of a path names; None when there is none, or it could never be a file here.
+
+    What comes from elsewhere, in pointers, links and logs, is read with this: `check_safe` holds for the result.
+    """
+    if len(file_name) > MAX_FILE_NAME or b"\0" in file_name:
+        return None
+    try:
+        key = Key.from_file_name(file_name)
+    except FormatError:
+        return None
+    # Escaping twice as long at most; and a name that short, with a backend in it, is neither "." nor "..".
+    return None if len(file_name) > MAX_FILE_NAME // 2 and len(key.file_name()) > MAX_FILE_NAME else key
+
+
 def check_safe(key: Key) -> Key:
     """`key`, once it is sure that its file name stays in the directory it is put in. Raises UnsafeKey."""
     name = key.file_name()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from annexd.errors import FormatError
-from annexd.formats.key import Key
+from annexd.formats.key import Key, key_in_path
 
 MAX_POINTER = 32768
 """A file of more bytes than this is never a pointer."""
@@ -43,10 +42,7 @@ def parse_link(target: bytes) -> Key | None:
     """
     if _MARK not in target:
         return None
-    try:
-        return Key.from_file_name(target[target.rindex(b"/") + 1 :])
-    except FormatError:
-        return None
+    return key_in_path(target[target.rindex(b"/") + 1 :])
 
 
 def link_target(path: bytes, object_path: bytes) -> bytes:
