@@ -16,7 +16,8 @@ from annexd.errors import RefMoved, RepositoryError
 from annexd.git.config import GitConfig
 from annexd.git.history import commits_between, is_ancestor, read_commit
 from annexd.git.object_store import GitObjects
-from annexd.git.objects import COMMIT, ObjectWriter, Oid
+from annexd.git.objects import COMMIT, PACK_FROM, ObjectWriter, Oid
+from annexd.git.pack_forward import PackForwarder
 from annexd.git.refs import Expect, Refs, RefUpdate
 from annexd.git.repository import GitRepository
 from annexd.git.tree import Trees
@@ -66,6 +67,7 @@ class DirectDelivery:
         other.require_sha1()
         self.other = other
         self.refs = Refs(other)
+        self._forwarder: PackForwarder | None = None
 
     def deliver(self, objects: GitObjects, deliveries: Sequence[Delivery]) -> dict[bytes, Outcome]:
         """Write what the other repository lacks, then move its refs in one transaction; outcome by ref.
@@ -83,7 +85,8 @@ class DirectDelivery:
         if not updates:
             return outcomes
         known = {oid for oid in self.refs.list().values() if _is_commit(objects, oid)}
-        send_objects(objects, self.other, [update.new for update in updates if update.new], known)
+        wanted = missing_objects(objects, [update.new for update in updates if update.new], known)
+        _send(objects, self.other, self._not_forwarded(objects.repo, wanted))
         try:
             self.refs.update_many(updates, b"push")
         except RefMoved:
@@ -93,6 +96,14 @@ class DirectDelivery:
     def close(self) -> None:
         """End the git process; a later delivery starts it again."""
         self.refs.close()
+
+    def _not_forwarded(self, source: GitRepository, wanted: list[Oid]) -> list[Oid]:
+        """What is left to send, after whole packs were handed on."""
+        if len(wanted) < PACK_FROM:
+            return wanted
+        self._forwarder = self._forwarder or PackForwarder(source, self.other)
+        there = self._forwarder.forward(wanted)
+        return [oid for oid in wanted if oid not in there]
 
 
 def _judge(objects: GitObjects, delivery: Delivery, actual: Oid | None) -> Outcome:
@@ -118,7 +129,10 @@ def send_objects(objects: GitObjects, other: GitRepository, news: Iterable[Oid],
     `known` are commits that both have. Returns how many objects were sent; those that were there all the same are
     left as they are. Raises RepositoryError when an object is missing here, GitError, OSError.
     """
-    oids = missing_objects(objects, news, known)
+    return _send(objects, other, missing_objects(objects, news, known))
+
+
+def _send(objects: GitObjects, other: GitRepository, oids: Sequence[Oid]) -> int:
     writer = ObjectWriter(other)
     for oid, found in zip(oids, objects.read_many(oids), strict=True):
         if found is None:
