@@ -7,6 +7,7 @@ Only plumbing is run, in the C locale, without the location variables of an encl
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ LOCATION_VARIABLES = (
 )
 
 _READ_SIZE = 1 << 16
+_IDLE = 0.001 # seconds without use after which it is asked whether the process still runs: that costs a system call
 
 
 def git_environment(extra: Mapping[bytes, bytes] | None = None) -> dict[bytes, bytes]:
@@ -89,11 +91,14 @@ class GitProcess:
         self._process = CoProcess(argv, env=env)
         self._buffer = b""
         self._start = 0
+        self._used = 0.0  # monotonic seconds
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; may block until the child reads. Raises GitError when the child has gone."""
-        if not self._process.is_running():
+        now = time.monotonic()
+        if now - self._used > _IDLE and not self._process.is_running():
             self.close()  # somebody killed it while it was idle: start anew
+        self._used = now
         try:
             stdin = self._process.stdin
             stdin.write(data)
