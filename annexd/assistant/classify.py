@@ -7,6 +7,7 @@ import os
 import stat
 from typing import NamedTuple
 
+from annexd.annex.commit import REMOVE, IndexUpdate
 from annexd.annex.index_access import TICK_NS, is_certain
 from annexd.annex.work_entries import git_mode
 from annexd.assistant.changes import Change, ChangeKind
@@ -76,6 +77,22 @@ def _regular(change: Change, entry: IndexEntry | None, status: os.stat_result, i
     return What.FILE
 
 
+def still_holds(top: bytes, update: IndexUpdate) -> bool:
+    """Whether the path still is what the update says that it is. One lstat.
+
+    A merge may have written there since the path was looked at: to commit the update then would take the merge back.
+    """
+    try:
+        now = os.lstat(top + b"/" + update.path)
+    except OSError as error:
+        return means_gone(error) and update.mode == REMOVE
+    if update.mode == REMOVE:
+        return stat.S_IFMT(now.st_mode) not in (stat.S_IFREG, stat.S_IFLNK)
+    return update.stat is None or (now.st_ino, now.st_mtime_ns, now.st_size, now.st_mode) == (
+        update.stat.st_ino, update.stat.st_mtime_ns, update.stat.st_size, update.stat.st_mode,
+    )  # fmt: skip
+
+
 def is_same_content(index: GitIndex, entry: IndexEntry, status: os.stat_result) -> bool:
     """Whether the file still is the one of the entry, unwritten, whatever its name or mode is now.
 
@@ -91,4 +108,4 @@ def is_same_content(index: GitIndex, entry: IndexEntry, status: os.stat_result) 
     )
 
 
-__all__ = ["Finding", "What", "git_mode", "is_same_content", "look"]
+__all__ = ["Finding", "What", "git_mode", "is_same_content", "look", "still_holds"]

@@ -16,7 +16,8 @@ from annexd.annex.index_repair import repair_index
 from annexd.annex.shared import SharedAnnex
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.batch import Batch, BatchMaker
-from annexd.assistant.changes import Change, ChangePool, Commit, Commits, Moved, nudge
+from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved, nudge
+from annexd.assistant.classify import still_holds
 from annexd.assistant.commit_policy import CHUNK, INDEX_ALERT, Decision, decide, index_backoff
 from annexd.assistant.pending import Pending
 from annexd.assistant.root_guard import RootGuard
@@ -130,7 +131,7 @@ class Committer:
                 return verdict.wait
             self._act(batches)
         elif self._ready and self._is_due(now):
-            self._commit()
+            self._commit(batches)
         elif self._settle_at is not None and now >= self._settle_at:
             self._settle()
         return self._next_wake(time.monotonic())
@@ -162,7 +163,7 @@ class Committer:
         self._take_in(batch)
         self._board.set(pending_changes=len(self._pending) + len(self._ready))
         if self._ready and self._is_due(time.monotonic()):
-            self._commit()
+            self._commit(batches)
 
     def _make(self, batches: BatchMaker, changes: list[Change]) -> Batch:
         """What failed as a whole is put off, and not lost."""
@@ -194,17 +195,15 @@ class Committer:
         for update in batch.updates:
             self._ready[update.path] = update
 
-    def _commit(self) -> None:
-        updates = list(self._ready.values())
-        message = self._message()
+    def _commit(self, batches: BatchMaker) -> None:
+        message = batches.message()
         try:
             with self._turn.held() as annex:
+                updates = self._current_updates()
                 if any(update.mode == REMOVE for update in updates) and not self._guard.is_root_there():
                     self._root_is_gone()
                     return
-                result = stage_and_commit(annex, updates, message, Deadline(LOCK_WAIT))
-                if result is not None:
-                    self._on_commit(result.new)
+                result = stage_and_commit(annex, updates, message, Deadline(LOCK_WAIT), on_moved=self._announce)
         except RefMoved:
             self._wait_for_others("HEAD moved meanwhile", at_once=True)
         except BusyError as error:
@@ -214,8 +213,14 @@ class Committer:
         else:
             self._committed(updates, result)
 
-    def _committed(self, updates: Sequence[IndexUpdate], result: CommitResult | None) -> None:
+    def _announce(self, commit: Oid) -> None:
+        """The branch moved: what is pushed need not wait for the index."""
         small, self._small = tuple(self._small), []
+        self._on_commit(commit)
+        self._commits.put(Commit(Moved.TREE, small))
+
+    def _committed(self, updates: Sequence[IndexUpdate], result: CommitResult | None) -> None:
+        self._small = []
         self._ready.clear()
         self._obstacle = None
         self._alerts.clear("index-locked")
@@ -224,15 +229,18 @@ class Committer:
             return
         if result.young:
             self._settle_at = time.monotonic() + SETTLE_AFTER
-        self._commits.put(Commit(Moved.TREE, small))
         self._board.count(files_committed=len(updates))
         self._board.set(last_commit=time.time(), pending_changes=len(self._pending))
         log.info("commit.made", files=len(updates), commit=result.new.hex())
 
-    def _message(self) -> bytes:
-        with self._shared.locked() as annex:
-            description = annex.settings.descriptions.get(annex.uuid, b"")
-        return b"git-annex in " + description
+    def _current_updates(self) -> list[IndexUpdate]:
+        """What is ready and still so; the rest is looked at again."""
+        top, now = self._shared.layout.work_tree or b"", time.monotonic()
+        for path in [path for path, update in self._ready.items() if not still_holds(top, update)]:
+            del self._ready[path]
+            log.debug("path.changed_since", path=path)
+            self._pending.add([Change(path, ChangeKind.APPEARED, now)])
+        return list(self._ready.values())
 
     def _settle(self) -> None:
         self._settle_at = None

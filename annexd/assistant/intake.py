@@ -116,14 +116,17 @@ class Intake:
     def take_link(self, finding: Finding) -> Taken:
         """A symbolic link; one that leads to an object is made to lead there from where it is now. Raises OSError."""
         path_abs = self._top + b"/" + finding.path
-        target = os.readlink(path_abs)
+        target, seen = os.readlink(path_abs), finding.stat
         key = parse_link(target)
         if key is not None:
             right = link_target(finding.path, self._layout.link_object_path(key))
             if right != target:
                 self._relink(path_abs, target, right)
-                target = right
-        return Taken(IndexUpdate(finding.path, MODE_LINK, target, None, os.lstat(path_abs)), key)
+                target, seen = right, None
+        now = os.lstat(path_abs)
+        if seen is not None and (now.st_ino, now.st_mtime_ns) != (seen.st_ino, seen.st_mtime_ns):
+            raise ContentChanged("changed since it was looked at")
+        return Taken(IndexUpdate(finding.path, MODE_LINK, target, None, now), key)
 
     def close(self) -> None:
         """End the helper processes."""
