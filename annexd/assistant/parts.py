@@ -55,6 +55,7 @@ from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.threads.supervisor import Supervisor
 from annexd.transfer import transfers as transferring
+from annexd.transfer.deferred_store import DeferredStore
 from annexd.transfer.job import Direction, Finished, Job, Reason
 from annexd.transfer.transfers import RemoteTable
 
@@ -93,7 +94,7 @@ class Parts:
         self.transfers = transferring.build(transferring.Plan(
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
             replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug, slots=SLOTS,
-            on_overflow=lambda: self._ask_for_scan(),
+            deferred=DeferredStore(self.layout.annexd_dir + b"/deferred.db"),
         ))  # fmt: skip
         self.merger = self._make_merger()
         self.committer = Committer(
@@ -161,6 +162,7 @@ class Parts:
         self.transfers.slots.close(deadline)
         with self.shared.locked() as annex:
             self._flush(annex)
+        self.transfers.deferred.close()
         self.turn.close()
         self.shared.close()
 

@@ -75,10 +75,9 @@ class TransferScanner:
         requests = merge_requests(wish for wish in wanted if isinstance(wish, ScanRequest))
         for request in requests:
             if request.uuid is not None:
-                with self._shared.locked() as annex:
-                    self._transfers.requests.remote_is_back(annex, request.uuid)
+                self._transfers.requests.remote_is_back(request.uuid)
         if any(request.scan is Scan.FULL for request in requests):
-            self._transfers.deferred.rescan_begins()
+            self._transfers.deferred.flush()
             self._look_at(own, annexed(own, tracked(own)), Reason.SCAN, stop)
         else:
             for wish in wanted:

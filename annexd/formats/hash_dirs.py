@@ -32,3 +32,13 @@ def mixed(key: Key, levels: int = 2) -> bytes:
     if levels != 2:
         return bytes(first)
     return bytes((*first, 0x2F, _ALPHABET[word >> 18 & 31], _ALPHABET[word >> 12 & 31]))
+
+
+def place(key: Key) -> int:
+    """A number of 63 bits that orders keys as their directories of `lower` do: the upper 24 bits are those."""
+    return place_of(bytes(key.without_chunk()))
+
+
+def place_of(key: bytes) -> int:
+    """`place` of a whole key, given as bytes."""
+    return int.from_bytes(md5(key, usedforsecurity=False).digest()[:8], "big") >> 1

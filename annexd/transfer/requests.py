@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from annexd.annex.state import AnnexState
 from annexd.formats.key import Key
@@ -20,9 +21,18 @@ Items = Iterable[tuple[Key, bytes | None]]
 WantsNow = Callable[[AnnexState], Wants]
 
 
+class Planned(NamedTuple):
+    """What came of planning: how many jobs were `queued` anew, and all `jobs`, those included that waited already."""
+
+    queued: int
+    jobs: list[Job]
+
+
 class TransferRequests:
     """Plans transfers. Any thread may call; methods with an AnnexState need one that the caller holds, and only read
     location logs, so they may be called under the AnnexState lock with some hundreds of keys at a time.
+
+    Remotes that are known not to be there now get no jobs: the transfer scan finds what they lack when they are back.
     """
 
     def __init__(
@@ -43,9 +53,17 @@ class TransferRequests:
 
     def upload(self, annex: AnnexState, items: Items, reason: Reason = Reason.NEW) -> int:
         """Content is here: queue it for the remotes that want and lack it; how many uploads were queued."""
+        return self.plan_uploads(annex, items, reason).queued
+
+    def download(self, annex: AnnexState, items: Items, reason: Reason = Reason.NEW) -> int:
+        """Content is missing: queue its download, or defer it until somebody has it; how many were queued."""
+        return self.plan_downloads(annex, items, reason).queued
+
+    def plan_uploads(self, annex: AnnexState, items: Items, reason: Reason) -> Planned:
+        """`upload`, and the jobs that came of it."""
         listed = list(items)
-        specs, wants = self._specs(), self._wants(annex)
-        logs = annex.locations.locations_many([key for key, _ in listed]) if specs else {}
+        specs, wants = self._reachable(), self._wants(annex)
+        logs = annex.locations.locations_many(dict.fromkeys(key for key, _ in listed)) if specs else {}
         jobs = [
             job
             for key, file in listed
@@ -53,29 +71,41 @@ class TransferRequests:
                 key, file, specs=specs, locations=logs.get(key, frozenset()), wants=wants, reason=reason
             )
         ]
-        return self._queue.put_many(jobs)
+        return Planned(self._queue.put_many(jobs), jobs)
 
-    def download(self, annex: AnnexState, items: Items, reason: Reason = Reason.NEW) -> int:
-        """Content is missing: queue its download, or defer it until somebody has it; how many were queued."""
-        listed = dict(items)
-        specs, wants, here = self._specs(), self._wants(annex), annex.uuid
-        queued = 0
-        while listed:       # again for those about which there was news while we looked
+    def plan_downloads(self, annex: AnnexState, items: Items, reason: Reason) -> Planned:
+        """`download`, and the jobs that were or are queued."""
+        files: dict[Key, list[bytes | None]] = {}
+        for key, file in items:
+            files.setdefault(key, []).append(file)
+        planned = Planned(0, [])
+        while files:       # again for those about which there was news while we looked
             news = self._deferred.news_count()
-            logs = annex.locations.locations_many(list(listed))
-            jobs, sourceless = [], {}
-            for key, file in listed.items():
-                locations = logs.get(key, frozenset())
+            jobs = self._downloads(annex, files, reason)
+            sourced = [job for job in jobs if job.remotes]
+            queued = self._queue.put_many(sourced)
+            planned = Planned(planned.queued + queued, planned.jobs + sourced)
+            sourceless = [job for job in jobs if not job.remotes]
+            again = self._deferred.defer_many(sourceless, news)
+            self._deferred.satisfied(files.keys() - {job.key for job in sourceless})
+            files = {job.key: files[job.key] for job in again}
+        return planned
+
+    def _downloads(self, annex: AnnexState, files: Mapping[Key, Collection[bytes | None]], reason: Reason) -> list[Job]:
+        """The wanted ones, as one of their files each."""
+        specs, wants, here = self._reachable(), self._wants(annex), annex.uuid
+        logs = annex.locations.locations_many(list(files))
+        found = []
+        for key, names in files.items():
+            locations = logs.get(key, frozenset())
+            for file in names:
                 job = policy.download_for(
                     key, file, here=here, specs=specs, locations=locations, wants=wants, reason=reason
                 )
-                if job is not None and job.remotes:
-                    jobs.append(job)
-                elif job is not None and not self._deferred.defer(job, news):
-                    sourceless[key] = file
-            queued += self._queue.put_many(jobs)
-            listed = sourceless
-        return queued
+                if job is not None:
+                    found.append(job)
+                    break
+        return found
 
     def news(self, annex: AnnexState, keys: Iterable[Key]) -> int:
         """The location logs of these keys changed: release what was deferred, give what waits its new sources."""
@@ -102,12 +132,11 @@ class TransferRequests:
             queued += self.download(annex, items, reason)
         return queued
 
-    def remote_is_back(self, annex: AnnexState, uuid: UUID) -> int:
-        """The remote can be reached again, or is new: use it at once, and look again at what waited for any source."""
+    def remote_is_back(self, uuid: UUID) -> None:
+        """The remote can be reached again, or is new: use it at once for what waits. A scan is needed for the rest."""
         self._gate.retry_now(uuid)
         self._failed.hurry(uuid)
         self._queue.wake()
-        return self.replan(annex, self._deferred.release_all())
 
     def remote_is_gone(self, uuid: UUID) -> int:
         """The remote is not configured any more: forget what was for it; how many jobs that was."""
@@ -133,3 +162,6 @@ class TransferRequests:
             (useful if is_useful and annex.store.is_present(job.key) else useless).append(job)
         self._failed.satisfied(useless)
         return self._queue.put_many(useful)
+
+    def _reachable(self) -> dict[UUID, RemoteSpec]:
+        return {uuid: spec for uuid, spec in self._specs().items() if spec.available}

@@ -14,6 +14,7 @@ from annexd.transfer import policy
 from annexd.transfer.aftermath import Aftermath, Tell
 from annexd.transfer.controller import Bell, Replan, TransferController
 from annexd.transfer.deferred import DeferredDownloads
+from annexd.transfer.deferred_store import DeferredStore
 from annexd.transfer.failed import FailedTransfers
 from annexd.transfer.gate import RemoteGate
 from annexd.transfer.queue import TransferQueue
@@ -53,7 +54,8 @@ class Plan:
 
     `replan` is called by the controller's thread with jobs to be planned anew: it should hand them to
     `TransferRequests.replan` with a state that it may use. `tell` is called in a slot's thread with what ended.
-    `slots` is their number; one remote gets at most all but one of them, so that it cannot keep the others waiting.
+    `deferred` keeps the downloads without a source (None: in memory only), and `on_much_deferred` is called when
+    `DeferredDownloads.flush` should be. `slots` is their number; one remote gets at most all but one of them, so that it cannot keep the others waiting.
     """
 
     layout: RepoLayout
@@ -66,7 +68,8 @@ class Plan:
     on_bug: OnBug = lambda _name, _error: None
     wants: WantsNow = field(default_factory=PreferredContent)
     slots: int = 2
-    on_overflow: Callable[[], None] = lambda: None
+    deferred: DeferredStore | None = None
+    on_much_deferred: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def build(plan: Plan) -> Transfers:
     bell = Bell()
     table = plan.table
     queue = TransferQueue(cost_of=table.cost, on_work=bell.ring)
-    deferred = DeferredDownloads(on_overflow=plan.on_overflow)
+    deferred = DeferredDownloads(plan.deferred, on_full=plan.on_much_deferred)
     failed = FailedTransfers(plan.layout)
     limit = max(1, plan.slots - 1)
     gate = RemoteGate(lambda _: limit)

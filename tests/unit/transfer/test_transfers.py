@@ -149,8 +149,7 @@ class World:
             self.parts.requests.news(annex, keys)
 
     def is_back(self, name: str) -> None:
-        with self.shared.locked() as annex:
-            self.parts.requests.remote_is_back(annex, self.uuid(name))
+        self.parts.requests.remote_is_back(self.uuid(name))
 
     def is_quiet(self) -> bool:
         counts = self.parts.queue.counts()
@@ -400,7 +399,8 @@ def test_a_new_remote_is_used_for_what_was_deferred(world: Callable[..., World],
         with w.shared.locked() as annex:
             add_remote(annex, "new", new)
             w.table.replace(registry.load_specs(annex))
-            w.parts.requests.remote_is_back(annex, new.uuid)
+        w.download([key])       # as the scan for a new remote does
+        assert len(w.parts.deferred) == 0
         eventually(lambda: content(w.here, key) == LARGE, LIMIT)
 
 
