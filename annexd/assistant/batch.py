@@ -20,6 +20,7 @@ from annexd.assistant.turn import WorkTreeTurn
 from annexd.assistant.watcher import is_git_path
 from annexd.errors import ConfigError, ContentChanged, ContentError, NoSpace
 from annexd.formats.key import Key
+from annexd.formats.pointer import parse_pointer
 from annexd.git.index import GitIndex
 from annexd.git.tree import MODE_GITLINK
 from annexd.system.files import has_open_writer
@@ -74,6 +75,7 @@ class BatchMaker:
         self._guard = guard
         self._troubles = troubles
         self._renames = Renames()
+        self._description: bytes | None = None      # of this repository, if it was looked up for the next commit
         layout = shared.layout
         self._top = layout.work_tree or b""
 
@@ -90,10 +92,23 @@ class BatchMaker:
         batch = Batch()
         files = self._look(changes, ready, batch)
         if files:
-            with self._shared.locked() as annex:
-                self._intake.prepare(annex.config, annex.settings)
+            self._prepare()
             self._take_files(files, batch)
         return batch
+
+    def message(self) -> bytes:
+        """What the next commit says. Source: git-annex, commits of the assistant."""
+        if self._description is None:
+            self._prepare()
+        description, self._description = self._description, None
+        return b"git-annex in " + (description or b"")
+
+    def _prepare(self) -> None:
+        """Look at the settings as they are now; once for a batch, as it costs a look at the git-annex branch."""
+        with self._shared.locked() as annex:
+            settings = annex.settings
+            self._intake.prepare(annex.config, settings)
+            self._description = settings.descriptions.get(annex.uuid, b"")
 
     # Under the turn: what is each path?
 
@@ -279,8 +294,11 @@ class BatchMaker:
             return self._intake.take_link(finding)
         source = self._renames.source(finding)
         if source is not None and finding.stat is not None:
-            update = IndexUpdate(finding.path, git_mode(finding.stat), None, source.oid, finding.stat)
-            return Taken(update)
+            if _suffix(source.path) == _suffix(finding.path):
+                return Taken(IndexUpdate(finding.path, git_mode(finding.stat), None, source.oid, finding.stat))
+            with self._shared.locked() as annex:
+                key = parse_pointer(annex.objects.read_blob(source.oid) or b"")
+            return self._intake.take_file(finding) if key is None else self._intake.take_renamed(finding, key)
         if finding.change.kind is not ChangeKind.WRITTEN and has_open_writer(self._top + b"/" + finding.path):
             log.debug("path.skipped", path=finding.path, reason="open for writing; its closing will be told")
             return None
@@ -301,6 +319,12 @@ def _is_ready(finding: Finding, ready: Mapping[bytes, IndexUpdate]) -> bool:
     return (update.stat.st_ino, update.stat.st_mtime_ns, update.stat.st_size, update.stat.st_mode) == (
         finding.stat.st_ino, finding.stat.st_mtime_ns, finding.stat.st_size, finding.stat.st_mode,
     )  # fmt: skip
+
+
+def _suffix(path: bytes) -> bytes:
+    """All that a key may take from a name."""
+    name = path[path.rfind(b"/") + 1 :]
+    return name[name.find(b".", 1) :] if b"." in name else b""
 
 
 def _unsure(change: Change) -> Change:

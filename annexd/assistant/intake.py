@@ -16,7 +16,7 @@ from annexd.annex.objects import ObjectStore
 from annexd.annex.settings import Settings
 from annexd.assistant.classify import Finding, git_mode
 from annexd.assistant.root_guard import means_gone
-from annexd.backends.registry import backend
+from annexd.backends.registry import backend, key_under_name
 from annexd.errors import ConfigError, ContentChanged
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -112,6 +112,20 @@ class Intake:
         if done.size != status.st_size:
             raise ContentChanged("changed since it was looked at")
         return Taken(IndexUpdate(path, done.mode, done.content, None, done.stat), done.key, is_content=True)
+
+    def take_renamed(self, finding: Finding, old: Key) -> Taken | Skipped:
+        """A file with the content of `old`, which is here, under a new name. That may call for another key: whoever adds
+        the file again, git's filter say, finds that one. Nothing is read. Raises as `take_file`.
+        """
+        name = finding.path[finding.path.rfind(b"/") + 1 :]
+        wanted = key_under_name(old, name, self._options.max_extension_length, self._options.max_extensions)
+        place = self._store.locate(old)
+        if wanted is None or place is None:
+            return self.take_file(finding)
+        if wanted != old:
+            with suppress(OSError):     # no hard links here: then the file is read
+                self._store.link_in(place, wanted)
+        return self.take_file(finding, wanted)
 
     def take_link(self, finding: Finding) -> Taken:
         """A symbolic link; one that leads to an object is made to lead there from where it is now. Raises OSError."""

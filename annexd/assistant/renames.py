@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from annexd.assistant.changes import ChangeKind
 from annexd.assistant.classify import Finding, What, is_same_content
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE
@@ -34,7 +35,7 @@ class Renames:
         """Find the old names of those of `files` that are new; call this while the index cannot change."""
         self._found.clear()
         self._vanished.clear()
-        new = [f for f in files if f.what is What.FILE and f.entry is None and f.stat is not None and f.stat.st_size]
+        new = [f for f in files if _may_be_renamed(f)]
         if not new:
             return
         wanted = {f.stat.st_ino & 0xFFFFFFFF for f in new if f.stat is not None}
@@ -65,6 +66,14 @@ class Renames:
         removed = self._removed.pop(ino, None)
         if removed is not None and is_same_content(index, removed, status):
             self._found[finding.path] = removed
+
+
+def _may_be_renamed(finding: Finding) -> bool:
+    """A rename changes a file's ctime and not its mtime; who wrote it set both."""
+    status = finding.stat
+    if finding.what is not What.FILE or finding.entry is not None or status is None or not status.st_size:
+        return False
+    return finding.change.kind is not ChangeKind.WRITTEN and status.st_ctime_ns > status.st_mtime_ns
 
 
 def _with_inodes(index: GitIndex, wanted: set[int]) -> Iterable[tuple[int, IndexEntry]]:

@@ -83,6 +83,15 @@ def key_for_digest(
     return Key(backend.name, name, size)
 
 
+def key_under_name(key: Key, file_name: bytes, max_ext_len: int = 4, max_ext: int = 2) -> Key | None:
+    """The key that the content of `key` gets when it is added as `file_name`; None when only reading it would tell."""
+    found = _BACKENDS.get(key.backend)
+    if found is None or found._new_hasher is None or key.size is None:
+        return None
+    digest = key.name.partition(b".")[0] if found.has_extension else key.name
+    return key_for_digest(found, digest.decode("ascii", "replace"), key.size, file_name, max_ext_len, max_ext)
+
+
 def worm_key(path: bytes, size: int, mtime: int) -> Key:
     """The WORM key of a file: `path` from the top of the work tree, `size` in bytes, `mtime` in whole seconds."""
     return Key(_WORM, worm_name(path), size, mtime)

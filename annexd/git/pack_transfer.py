@@ -21,6 +21,7 @@ from annexd.git.pack_forward import PackForwarder
 from annexd.git.refs import Expect, Refs, RefUpdate
 from annexd.git.repository import GitRepository
 from annexd.git.tree import Trees
+from annexd.threads.faults import reach
 
 _COMMIT_LIMIT = 2000
 _BATCH_BYTES = 16 << 20
@@ -88,7 +89,9 @@ class DirectDelivery:
         wanted = missing_objects(objects, [update.new for update in updates if update.new], known)
         _send(objects, self.other, self._not_forwarded(objects.repo, wanted))
         try:
+            reach("push-before-refs")
             self.refs.update_many(updates, b"push")
+            reach("push-after-refs")
         except RefMoved:
             outcomes.update((update.ref, Outcome.MOVED) for update in updates)
         return outcomes
