@@ -114,7 +114,7 @@ class Intake:
         return Taken(IndexUpdate(path, done.mode, done.content, None, done.stat), done.key, is_content=True)
 
     def take_renamed(self, finding: Finding, old: Key) -> Taken | Skipped:
-        """A file with the content of `old`, which is here, under a new name. That may call for another key: whoever adds
+        """A file with the content of `old`, which is here, under a new name. That may call for another key: who adds
         the file again, git's filter say, finds that one. Nothing is read. Raises as `take_file`.
         """
         name = finding.path[finding.path.rfind(b"/") + 1 :]
