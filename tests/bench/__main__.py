@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from tests.bench import floors, workloads
 from tests.bench.measure import BenchTimeout, Result
 from tests.bench.peers import Annexd, GitAnnexAssistant, Peer, Syncthing
+from tests.bench.place import remove, work_directory
 
 PEERS: dict[str, Callable[[Path], Peer]] = {
     "annexd": Annexd,
@@ -69,17 +68,8 @@ def run_peer(name: str, top: Path, wanted: set[str], args: argparse.Namespace, s
         results.append(Result("(set-up)", peer.name, note=f"FAILED: {e}"))
     finally:
         peer.stop()
-        _remove(place)
+        remove(place)
     return results
-
-
-def _remove(place: Path) -> None:
-    for root, directories, _ in os.walk(place):
-        for directory in directories:
-            path = os.path.join(root, directory)
-            if not os.path.islink(path):
-                os.chmod(path, 0o755)
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def table(results: list[Result]) -> str:
@@ -119,6 +109,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="runs of the other workloads")
     parser.add_argument("--idle", type=float, default=60, help="seconds of idling measured")
     parser.add_argument("--dir", default=None, help="where to work (default: the system's temporary directory)")
+    parser.add_argument("--worn", action="store_true", help="measure on the file system as it is, not on a new one")
     parser.add_argument("--json", default=None, help="also write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="fewer files and rounds")
     args = parser.parse_args()
@@ -130,9 +121,8 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     args = parse()
     wanted = set(args.only.split(","))
-    top = Path(tempfile.mkdtemp(prefix="annexd-bench-", dir=args.dir))
     results: list[Result] = []
-    try:
+    with work_directory(args.dir, fresh=not args.worn) as top:
         source = top / "large.bin"
         if "large" in wanted:
             with open(source, "wb") as file:
@@ -151,8 +141,6 @@ def main() -> int:
                 continue
             results.extend(run_peer(name, top, wanted, args, source))
             print(table(results), "\n", flush=True)
-    finally:
-        _remove(top)
     print(table(results))
     if args.json:
         rows = [vars(r) | {"median": r.median, "p95": r.percentile(0.95)} for r in results]
