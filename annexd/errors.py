@@ -23,7 +23,7 @@
         RemoteRefused          reached, and said no for good
         RemoteProtocolError    spoke in a way we do not understand
       TransferError
-        TransferFailed  TransferInProgress  TransferCancelled
+        TransferFailed  TransferStalled  TransferInProgress  TransferCancelled
       MergeConflict            two histories changed the same path
       UserError                the command line asked for something that cannot be
       FatalError               the daemon cannot go on
@@ -202,6 +202,10 @@ class TransferError(AnnexError):
 
 class TransferFailed(TransferError):
     """The transfer was tried and failed."""
+
+
+class TransferStalled(TransferError):
+    """Too little moved for too long, by annex.stalldetection."""
 
 
 class TransferInProgress(TransferError):

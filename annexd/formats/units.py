@@ -1,6 +1,6 @@
-"""Amounts of bytes, as people write them.
+"""Amounts of bytes and of time, as people write them.
 
-Source: git-annex, data units: kB, MB ... are powers of 1000, KiB, MiB ... powers of 1024.
+Source: git-annex, data units (kB, MB ... are powers of 1000, KiB, MiB ... powers of 1024) and durations.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _SIZES = {
     for size, short, name in (*_STORAGE, *_MEMORY)
     for spelling in (short.lower(), name, name + "s", short.lower().removesuffix("b"))
 }
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
+_DURATION = re.compile(r"(?:\d{1,9}[smhdy])+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+)([smhdy])", re.ASCII)
 _GRAMMAR = re.compile(r"\s*(\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
@@ -47,6 +50,25 @@ def parse_size(text: str) -> int:
     if found[1].isdigit():
         return int(found[1]) * size
     return round(float(found[1]) * size)
+
+
+def parse_duration(text: str) -> int:
+    """Seconds in e.g. "30s", "1h5m", "2d". Raises ConfigError."""
+    word = text.strip()
+    if _DURATION.fullmatch(word) is None:
+        raise ConfigError(f'failed to parse duration "{text}" (expected eg "5m" or "1h5m")')
+    return sum(int(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(word))
+
+
+def format_seconds(seconds: float) -> str:
+    """A span of time for people in a narrow place, e.g. "0:42", "1:02:03", "2d 4h"."""
+    whole = max(0, round(seconds))
+    if whole >= 2 * 86400:
+        return f"{whole // 86400}d {whole % 86400 // 3600}h"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02}"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def format_size(size: int) -> str:

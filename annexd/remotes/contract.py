@@ -61,14 +61,35 @@ class RemoteSpec:
 
 
 class Meter(Protocol):
-    """Told of progress by whoever moves content."""
+    """Told of progress by whoever moves content; holds it back where that is wished."""
+
+    @property
+    def step(self) -> int:
+        """How many bytes to move, at most, before the next `update`; may change meanwhile."""
+
+    def start_at(self, done: int) -> None:
+        """`done` bytes are in place from an earlier try, and were looked at now. Raises as `update`, never waits."""
 
     def update(self, done: int) -> None:
-        """`done` bytes are in place. May raise TransferCancelled; then the partial file is kept for resuming."""
+        """`done` bytes are in place. May wait, when the speed is limited.
+
+        Raises TransferCancelled or TransferStalled when it is to end; then the partial file is kept for resuming.
+        """
+
+
+LONGEST_STEP = 1 << 20
 
 
 class NoMeter:
     """For transfers nobody watches."""
+
+    @property
+    def step(self) -> int:
+        """As much as is good for the copying."""
+        return LONGEST_STEP
+
+    def start_at(self, done: int) -> None:
+        """Nothing to tell."""
 
     def update(self, done: int) -> None:
         """Nothing to tell."""

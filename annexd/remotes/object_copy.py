@@ -113,14 +113,17 @@ def _usable_start(source_fd: int, dest_fd: int) -> int:
 def _copy_from(source_fd: int, dest_fd: int, start: int, key: Key, meter: Meter, verify: Verified) -> None:
     check = Check(key)
     is_digested = verify is Verified.YES and check.digests
-    if not start and files.reflink(source_fd, dest_fd):
-        size = _read_through(dest_fd, 0, None, check.update if is_digested else None, meter.update)
+    if not start and files.reflink(source_fd, dest_fd):     # nothing is moved, so no limit of speed holds it back
+        size = _read_through(dest_fd, 0, None, check.update if is_digested else None, meter.start_at)
     elif is_digested:
-        _read_through(dest_fd, 0, start, check.update, None)
+        _read_through(dest_fd, 0, start, check.update, meter.start_at)
         os.lseek(source_fd, start, os.SEEK_SET)
         os.lseek(dest_fd, start, os.SEEK_SET)
-        size = start + files.copy_with_hash(source_fd, dest_fd, check, lambda done: meter.update(start + done))
+        size = start + files.copy_with_hash(
+            source_fd, dest_fd, check, lambda done: meter.update(start + done), lambda: meter.step
+        )
     else:
+        meter.start_at(start)
         size = _copy_in_kernel(source_fd, dest_fd, start, meter)
     if is_digested:
         check.finish(size)
@@ -154,17 +157,17 @@ def _read_through(
 
 def _copy_in_kernel(source_fd: int, dest_fd: int, start: int, meter: Meter) -> int:
     offset = start
-    while size := _copy_range(source_fd, dest_fd, offset):
+    while size := _copy_range(source_fd, dest_fd, offset, meter.step):
         offset += size
         meter.update(offset)
     return offset
 
 
-def _copy_range(source_fd: int, dest_fd: int, offset: int) -> int:
+def _copy_range(source_fd: int, dest_fd: int, offset: int, step: int) -> int:
     try:
-        return os.copy_file_range(source_fd, dest_fd, 8 * CHUNK, offset, offset)
+        return os.copy_file_range(source_fd, dest_fd, step, offset, offset)
     except OSError:     # across some file systems, or on old kernels
-        data = os.pread(source_fd, CHUNK, offset)
+        data = os.pread(source_fd, step, offset)
         os.lseek(dest_fd, offset, os.SEEK_SET)
         files.write_all(dest_fd, data)
         return len(data)

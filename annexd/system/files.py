@@ -122,29 +122,41 @@ def reflink(src_fd: int, dst_fd: int) -> bool:
     return True
 
 
-def copy_with_hash(src_fd: int, dst_fd: int, hasher: Hasher, progress: Callable[[int], None] | None = None) -> int:
+def copy_with_hash(
+    src_fd: int,
+    dst_fd: int,
+    hasher: Hasher,
+    progress: Callable[[int], None] | None = None,
+    step: Callable[[], int] | None = None,
+) -> int:
     """Copy from the current position to the end, feeding the bytes to `hasher` on the way; the number of bytes.
 
     Above 1 MiB the hashing runs in a thread of its own beside reading and writing. `progress` is told the bytes
-    copied so far. OSError from reading or writing.
+    copied so far, after every `step()` bytes at most. OSError from reading or writing.
     """
-    first = os.read(src_fd, SMALL)
+    wanted = SMALL if step is None else min(step(), SMALL)
+    first = os.read(src_fd, wanted)
     write_all(dst_fd, first)
     hasher.update(first)
     done = len(first)
     if progress is not None:
         progress(done)
-    if done < SMALL:
-        while rest := os.read(src_fd, SMALL):       # a short read is not yet the end
-            write_all(dst_fd, rest)
-            hasher.update(rest)
-            done += len(rest)
+    if done < wanted and not (rest := os.read(src_fd, 1)):      # a short read is not yet the end
         return done
-    return _copy_overlapped(src_fd, dst_fd, hasher, progress, done)
+    if done < wanted:
+        write_all(dst_fd, rest)
+        hasher.update(rest)
+        done += 1
+    return _copy_overlapped(src_fd, dst_fd, hasher, progress, step, done)
 
 
 def _copy_overlapped(
-    src_fd: int, dst_fd: int, hasher: Hasher, progress: Callable[[int], None] | None, done: int
+    src_fd: int,
+    dst_fd: int,
+    hasher: Hasher,
+    progress: Callable[[int], None] | None,
+    step: Callable[[], int] | None,
+    done: int,
 ) -> int:
     free: SimpleQueue[bytearray] = SimpleQueue()
     filled: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
@@ -162,7 +174,7 @@ def _copy_overlapped(
     try:
         while True:
             buffer = free.get()
-            size = os.readv(src_fd, [buffer])
+            size = os.readv(src_fd, [buffer if step is None else memoryview(buffer)[: step()]])
             if not size:
                 return done
             filled.put((buffer, size))      # hashing and writing both only read the buffer

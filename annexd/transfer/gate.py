@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from annexd.errors import AnnexError, RemoteProtocolError, RemoteRefused, RemoteUnavailable
+from annexd.errors import AnnexError, RemoteProtocolError, RemoteRefused, RemoteUnavailable, TransferStalled
 from annexd.formats.uuid import UUID
 
 FAILURES_IN_A_ROW = 8       # failures of whatever kind that count as a fault of the remote
@@ -74,7 +74,7 @@ def verdict_on(error: AnnexError | None) -> Verdict:
     """What an error says of the remote; None means that all went well."""
     if error is None:
         return Verdict.GOOD
-    if isinstance(error, RemoteUnavailable | RemoteRefused | RemoteProtocolError):
+    if isinstance(error, RemoteUnavailable | RemoteRefused | RemoteProtocolError | TransferStalled):
         return Verdict.FAULT
     return Verdict.FAILURE
 

@@ -1,11 +1,13 @@
-"""How far a transfer has come, and the way to stop it."""
+"""How far a transfer has come, how fast it may go on, and the way to stop it."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
 
-from annexd.errors import TransferCancelled
+from annexd.errors import TransferCancelled, TransferStalled
+from annexd.remotes.contract import LONGEST_STEP
+from annexd.transfer.limiter import Pacer
 
 
 class StopReason(enum.Enum):
@@ -13,6 +15,7 @@ class StopReason(enum.Enum):
 
     CANCELLED = "cancelled"
     PAUSED = "paused"
+    STALLED = "stalled"
 
 
 class TransferMeter:
@@ -21,21 +24,57 @@ class TransferMeter:
     `on_progress` is called in the transfer's thread with the bytes done.
     """
 
-    __slots__ = ("_on_progress", "_stop", "done", "total")
+    __slots__ = ("_on_progress", "_pacer", "_stop", "done", "total")
 
-    def __init__(self, total: int | None = None, on_progress: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        total: int | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        pacer: Pacer | None = None,
+    ) -> None:
         self.done = 0
         self.total = total
         self._on_progress = on_progress
+        self._pacer = pacer
         self._stop: StopReason | None = None
 
-    def update(self, done: int) -> None:
-        """`done` bytes are in place, what was there before included. Raises TransferCancelled after `stop`."""
-        if self._stop is not None:
-            raise TransferCancelled(f"the transfer was {self._stop.value}")
+    @property
+    def step(self) -> int:
+        """How many bytes to move before the next update."""
+        return LONGEST_STEP if self._pacer is None else self._pacer.step
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the speed is limited now."""
+        return self._pacer is not None and self._pacer.is_limited
+
+    def pace(self, pacer: Pacer) -> None:
+        """Let `pacer` hold the transfer back. For the transfer's own thread, before it begins."""
+        self._pacer = pacer
+
+    def start_at(self, done: int) -> None:
+        """`done` bytes are in place that need not be moved. Raises as `update`."""
+        self.check()
         self.done = done
         if self._on_progress is not None:
             self._on_progress(done)
+
+    def update(self, done: int) -> None:
+        """`done` bytes are in place, what was there before included; waits until more may be moved.
+
+        Raises TransferCancelled or TransferStalled after `stop`.
+        """
+        moved = done - self.done
+        self.start_at(done)
+        if self._pacer is not None and moved > 0:
+            self._pacer.spend(moved, self.check)
+
+    def check(self) -> None:
+        """Raise what `update` raises after `stop`."""
+        if self._stop is StopReason.STALLED:
+            raise TransferStalled("the transfer stalled")
+        if self._stop is not None:
+            raise TransferCancelled(f"the transfer was {self._stop.value}")
 
     def stop(self, reason: StopReason = StopReason.CANCELLED) -> None:
         """End the transfer at its next update."""
@@ -45,18 +84,3 @@ class TransferMeter:
     def stopped(self) -> StopReason | None:
         """Why the transfer is to end, or None."""
         return self._stop
-
-
-class Chained:
-    """Tells a meter and a second listener, such as an information file."""
-
-    __slots__ = ("_listener", "_meter")
-
-    def __init__(self, meter: TransferMeter, listener: Callable[[int], None]) -> None:
-        self._meter = meter
-        self._listener = listener
-
-    def update(self, done: int) -> None:
-        """As `TransferMeter.update`."""
-        self._meter.update(done)
-        self._listener(done)

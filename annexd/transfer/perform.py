@@ -36,8 +36,8 @@ def upload(
 
     Does not touch the location log: whoever calls records it, for many at once.
     """
-    if _is_small(key):
-        return small_batch.upload(state, remote, [key])[0]
+    if is_small(key, meter):
+        return small_batch.upload(state, remote, [key], meter)[0]
     return _guarded(remote.spec.uuid, meter, lambda watch: _upload(state, remote, key, file, watch))
 
 
@@ -55,8 +55,8 @@ def download(
     """
     outcome = Outcome(Result.NO_SOURCE)
     for remote in remotes:
-        if _is_small(key):
-            outcome = small_batch.download(state, remote, [key])[0]
+        if is_small(key, meter):
+            outcome = small_batch.download(state, remote, [key], meter)[0]
         else:
             outcome = _guarded(remote.spec.uuid, meter, lambda watch, r=remote: _download(state, r, key, file, watch))  # type: ignore[misc]
         if outcome.result is not Result.FAILED or isinstance(outcome.error, RefusedError):
@@ -105,6 +105,13 @@ class _Watch:
     def __init__(self, meter: TransferMeter, infos: list[InfoFile]) -> None:
         self._meter = meter
         self._infos = infos
+
+    @property
+    def step(self) -> int:
+        return self._meter.step
+
+    def start_at(self, done: int) -> None:
+        self._meter.start_at(done)
 
     def update(self, done: int) -> None:
         reach("transfer-half")
@@ -163,5 +170,8 @@ def _verify_file(path: bytes, key: Key) -> None:
         raise
 
 
-def _is_small(key: Key) -> bool:
-    return key.size is not None and key.size <= SMALL
+def is_small(key: Key, meter: TransferMeter | None = None) -> bool:
+    """Whether the content is moved in one piece, and may be with others: where speed is limited, only few bytes are."""
+    if key.size is None or key.size > SMALL:
+        return False
+    return meter is None or not meter.is_limited or key.size <= meter.step

@@ -8,7 +8,8 @@ content, and it gets its name by a rename: the second changes nothing.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from annexd.annex.state import AnnexState
 from annexd.backends import registry as backends
@@ -17,6 +18,8 @@ from annexd.errors import (
     ContentMissing,
     NoSpace,
     RefusedError,
+    TransferCancelled,
+    TransferError,
     TransferFailed,
     TransferInProgress,
 )
@@ -26,12 +29,22 @@ from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, SharesTransferNotes, SmallResult
 from annexd.transfer.job import Outcome, Result
 from annexd.transfer.locks import OPPOSITE, busy_keys
+from annexd.transfer.meter import StopReason, TransferMeter
+
+PIECE_BYTES = 4 << 20
+PIECE_FILES = 256
 
 
-def upload(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> list[Outcome]:
-    """Give `remote` the contents of the keys; one outcome for each, in order. Blocks; never raises for a transfer."""
+def upload(
+    state: AnnexState, remote: Remote, keys: Sequence[Key], meter: TransferMeter | None = None
+) -> list[Outcome]:
+    """Give `remote` the contents of the keys; one outcome for each, in order. Blocks; never raises for a transfer.
+
+    `meter` counts the bytes of all of them together.
+    """
     batch: list[tuple[Key, bytes]] = []
     locate = state.store.locate
+    watch = meter or TransferMeter()
 
     def prepare(key: Key) -> Outcome | None:
         source = locate(key)
@@ -40,13 +53,21 @@ def upload(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> list[Outco
         batch.append((key, source))
         return None
 
-    return _run(state, remote, Direction.UPLOAD, keys, prepare, lambda: remote.store_small(batch))
+    def act() -> Iterator[SmallResult]:
+        for piece in _pieces(batch, watch):
+            yield from remote.store_small(piece)
+            watch.update(watch.done + sum(key.size or 0 for key, _ in piece))
+
+    return _run(state, remote, Direction.UPLOAD, keys, prepare, act, watch)
 
 
-def download(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> list[Outcome]:
+def download(
+    state: AnnexState, remote: Remote, keys: Sequence[Key], meter: TransferMeter | None = None
+) -> list[Outcome]:
     """Get the contents of the keys from `remote`; otherwise as `upload`."""
     wanted: list[Key] = []
     store = state.store
+    watch = meter or TransferMeter()
     secure_only = state.config.secure_hashes_only
 
     def prepare(key: Key) -> Outcome | None:
@@ -58,16 +79,19 @@ def download(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> list[Out
         return None
 
     def accept(key: Key, data: bytes) -> None:
+        watch.check()
         try:
             store.put_bytes(data, key)
         except OSError as error:
             raise local_failure(error) from error
+        with suppress(TransferError):       # this one is there; `check` stops the next
+            watch.update(watch.done + len(data))
 
     def act() -> list[SmallResult]:
         store.check_reserve(sum(key.size or 0 for key in wanted))
         return remote.retrieve_small(wanted, accept)
 
-    return _run(state, remote, Direction.DOWNLOAD, keys, prepare, act)
+    return _run(state, remote, Direction.DOWNLOAD, keys, prepare, act, watch)
 
 
 def is_secure(key: Key) -> bool:
@@ -89,7 +113,8 @@ def _run(
     direction: Direction,
     keys: Sequence[Key],
     prepare: Callable[[Key], Outcome | None],
-    act: Callable[[], list[SmallResult]],
+    act: Callable[[], Iterable[SmallResult]],
+    watch: TransferMeter,
 ) -> list[Outcome]:
     uuid = remote.spec.uuid
     outcomes: dict[Key, Outcome] = {}
@@ -101,9 +126,9 @@ def _run(
                 outcomes[key] = early
         done = Outcome(Result.TRANSFERRED, uuid)
         for key, error in act() if len(outcomes) < len(keys) else ():
-            outcomes[key] = done if error is None else _failed(remote, error)
+            outcomes[key] = done if error is None else _ended(remote, error, watch)
     except AnnexError as error:
-        return [outcomes.get(key) or _failed(remote, error) for key in keys]
+        return [outcomes.get(key) or _ended(remote, error, watch) for key in keys]
     except OSError as error:
         return [outcomes.get(key) or _failed(remote, local_failure(error)) for key in keys]
     return [outcomes[key] for key in keys]
@@ -131,6 +156,27 @@ def _guarded(prepare: Callable[[Key], Outcome | None], key: Key, remote: Remote)
         return prepare(key)
     except AnnexError as error:
         return _failed(remote, error)
+
+
+def _pieces(batch: Sequence[tuple[Key, bytes]], watch: TransferMeter) -> Iterator[Sequence[tuple[Key, bytes]]]:
+    """Parts of a batch that go in one call: few bytes where the speed is limited."""
+    start = 0
+    while start < len(batch):
+        room = watch.step if watch.is_limited else PIECE_BYTES
+        end = start
+        while end < len(batch) and end - start < PIECE_FILES and (end == start or room >= (batch[end][0].size or 0)):
+            room -= batch[end][0].size or 0
+            end += 1
+        yield batch[start:end]
+        start = end
+
+
+def _ended(remote: Remote, error: AnnexError, watch: TransferMeter) -> Outcome:
+    """What an error means that may be our own wish to stop."""
+    if isinstance(error, TransferCancelled):
+        paused = watch.stopped is StopReason.PAUSED
+        return Outcome(Result.PAUSED if paused else Result.CANCELLED, remote.spec.uuid, error)
+    return _failed(remote, error)
 
 
 def _failed(remote: Remote, error: AnnexError) -> Outcome:

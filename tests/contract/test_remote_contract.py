@@ -87,7 +87,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     yield from WAYS[request.param][1](tmp_path)
 
 
-class Stopper:
+class Stopper(NoMeter):
     """A meter that stops the transfer after some bytes."""
 
     def __init__(self, after: int) -> None:
