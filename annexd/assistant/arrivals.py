@@ -1,0 +1,45 @@
+"""Sees content that other processes bring into this annex, as soon as their transfers end.
+
+The location log tells of it too, but only after it is safely on the disk; people want to see their files sooner.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from annexd.annex.layout import RepoLayout
+from annexd.formats.key import Key
+from annexd.formats.transfer_info import parse_info_path
+from annexd.system.fswatch import FsEvent, FsEventKind, TreeWatcher
+from annexd.threads.stop_signal import StopSignal
+
+DOWNLOAD = b"download"
+
+
+class Arrivals:
+    """One thread. Tells `on_end` of keys whose download, ours or of another process, is over, in whatever way."""
+
+    def __init__(self, layout: RepoLayout, on_end: Callable[[Sequence[Key]], object]) -> None:
+        self._directory = os.path.join(layout.transfer_root, DOWNLOAD)
+        self._on_end = on_end
+
+    def run(self, stop: StopSignal) -> None:
+        """Until `stop`. What is missed is found by the location log."""
+        os.makedirs(self._directory, exist_ok=True)
+        watcher = TreeWatcher(self._directory, self._take, lambda: None, lambda _: None, lambda _: False)
+        try:
+            watcher.open()
+            watcher.run(stop)
+        finally:
+            watcher.close()
+
+    def _take(self, events: Sequence[FsEvent]) -> None:
+        keys = []
+        for event in events:
+            if event.kind is FsEventKind.GONE:
+                transfer = parse_info_path(DOWNLOAD + b"/" + event.path)
+                if transfer is not None:
+                    keys.append(transfer.key)
+        if keys:
+            self._on_end(keys)
