@@ -107,7 +107,7 @@ class BatchMaker:
         """Look at the settings as they are now; once for a batch, as it costs a look at the git-annex branch."""
         with self._shared.locked() as annex:
             settings = annex.settings
-            self._intake.prepare(annex.config, settings)
+            self._intake.prepare(annex.config, settings, annex.store)
             self._description = settings.descriptions.get(annex.uuid, b"")
 
     # Under the turn: what is each path?

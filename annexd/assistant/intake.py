@@ -57,8 +57,9 @@ class Intake:
         self._policy: AddPolicy | None = None
         self._seen: tuple[AnnexConfig, Settings] | None = None
 
-    def prepare(self, config: AnnexConfig, settings: Settings) -> None:
+    def prepare(self, config: AnnexConfig, settings: Settings, store: ObjectStore) -> None:
         """Act by these settings from now on."""
+        self._store = store
         if self._seen is None or self._seen[0] is not config or self._seen[1] is not settings:
             self._seen = (config, settings)
             self._options = IngestOptions.of(config)

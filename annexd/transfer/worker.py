@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
+from annexd.annex.config import AnnexConfig
 from annexd.annex.state import AnnexState
-from annexd.errors import RemoteUnavailable
+from annexd.errors import AnnexError, RemoteUnavailable
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, RemoteSpec
 from annexd.transfer import perform, policy, small_batch
@@ -17,16 +19,24 @@ OpenRemote = Callable[[RemoteSpec], Remote]
 
 
 class TransferWorker:
-    """Moves content with a state copy and open remotes of its own. Belongs to one slot."""
+    """Moves content with a state copy and open remotes of its own. Belongs to one slot.
 
-    def __init__(self, state: AnnexState, specs: Specs, open_remote: OpenRemote) -> None:
+    `config` tells the settings as they are now; without it they are what they were in the beginning.
+    """
+
+    def __init__(
+        self, state: AnnexState, specs: Specs, open_remote: OpenRemote, config: Callable[[], AnnexConfig] | None = None
+    ) -> None:
         self._state = state
+        self._config = config
+        self._seen = config() if config is not None else None
         self._specs = specs
         self._open_remote = open_remote
         self._remotes: dict[UUID, Remote] = {}
 
     def run(self, work: Work, meter: TransferMeter) -> Sequence[Finished]:
         """Move what `work` says."""
+        self._follow_config()
         specs = self._specs()
         spec = specs.get(work.remote)
         if spec is None:
@@ -48,6 +58,13 @@ class TransferWorker:
         for remote in remotes.values():
             remote.close()
         self._state.close()
+
+    def _follow_config(self) -> None:
+        now = self._config() if self._config is not None else None
+        if now is not self._seen and now != self._seen:
+            with suppress(AnnexError):      # whoever reloads the settings for all tells what is wrong with them
+                self._state.reload_config()
+        self._seen = now
 
     def _move(self, direction: Direction, remote: Remote, jobs: Sequence[Job], meter: TransferMeter) -> list[Outcome]:
         if len(jobs) > 1:

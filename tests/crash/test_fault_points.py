@@ -13,6 +13,7 @@ from tests.support.eventually import eventually
 from tests.support.pair import Pair, Side
 
 DEATH_LIMIT = 30.0
+BURST = 110     # files; enough for a pack
 
 # Where a daemon dies that gets new files of a person.
 SENDING = (
@@ -25,7 +26,9 @@ SENDING = (
     "commit-after-index",
     "index-before-rename",
     "index-before-unlock",
-    "push-before-refs",
+    "pack-before-index",        # new objects of git are there, and cannot be found
+    "push-before-refs",         # the other side has the objects
+    "push-after-refs",          # ... and does not need us any more
     "upload-small",
     "transfer-half",
     "upload-before-placed",
@@ -41,7 +44,7 @@ RECEIVING = (
 
 def write_much(side: Side, person: Person) -> None:
     """A burst, a large file, and after they are seen changes of both."""
-    for number in range(20):
+    for number in range(BURST):
         person.put(f"{person.name}/burst/{number}.dat", b"%d: " % number + b"x" * 3000)
     person.put(f"{person.name}/large.bin", bytes(range(256)) * (LARGE // 256))
     person.work(12)
