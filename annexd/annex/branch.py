@@ -200,6 +200,14 @@ class AnnexBranch:
         """The files that differ between two commits of the branch."""
         return self._trees.changed(self._trees.root(old), self._trees.root(new))
 
+    def root_of(self, commit: Oid | None) -> Root:
+        """The tree of a commit of the branch. Raises RepositoryError when it cannot be read."""
+        return self._trees.root(commit)
+
+    def file_in(self, root: Root, path: bytes) -> Oid | None:
+        """The blob at `path` in such a tree."""
+        return self._trees.file(root, path)
+
     def ensure_exists(self) -> None:
         """Make the branch when there is none: from origin's, or as an empty commit.
 

@@ -79,7 +79,8 @@ class Scan(enum.IntEnum):
     """How much a scan for transfers looks at."""
 
     FAILED = 1      # what failed or was put off
-    FULL = 2        # every file
+    CHANGED = 2     # what changed since the last one, and for whom there was none every file
+    FULL = 3        # every file
 
 
 @dataclass(frozen=True, slots=True)

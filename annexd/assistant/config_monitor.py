@@ -136,7 +136,7 @@ class ConfigMonitor:
         known = {spec.uuid: _transfers_with(spec) for spec in before}
         for spec in found:
             if spec.uuid is not None and spec.available and _transfers_with(spec) != known.get(spec.uuid):
-                self._transfer_scans.put(ScanRequest(spec.uuid, Scan.FULL))
+                self._transfer_scans.put(ScanRequest(spec.uuid, Scan.CHANGED))
 
 
 def _transfers_with(spec: RemoteSpec) -> tuple[bool, ...]:

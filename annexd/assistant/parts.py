@@ -41,7 +41,8 @@ from annexd.assistant.push_lane import LaneParts
 from annexd.assistant.pusher import Pusher, Specs
 from annexd.assistant.root_guard import RootGuard
 from annexd.assistant.status import StatusBoard
-from annexd.assistant.transfer_scanner import ScanItems, TransferScanner
+from annexd.assistant.transfer_scanner import Nudge, ScanItems, TransferScanner
+from annexd.assistant.transfer_scanner import nudge as nudge_scanner
 from annexd.assistant.troubles import Troubles
 from annexd.assistant.turn import WorkTreeTurn
 from annexd.assistant.watcher import TreeScanner, Watcher
@@ -85,6 +86,7 @@ class Parts:
         self.ref_news: RefNews = Pool()
         self.setting_news: SettingNews = Pool()
         self._arrived: Pool[Key] = Pool()
+        self._arriving: Latest[int] = Latest(0)     # keys in that pool, or being put into files
         self._uploads_done: Latest[int] = Latest(0)
         self.watching: Latest[int] = Latest(0)
         specs = load_specs(state)
@@ -94,7 +96,8 @@ class Parts:
         self.transfers = transferring.build(transferring.Plan(
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
             replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug, slots=SLOTS,
-            deferred=DeferredStore(self.layout.annexd_dir + b"/deferred.db"),
+            deferred=DeferredStore.open(self.layout.annexd_dir + b"/deferred.db"),
+            on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),
         ))  # fmt: skip
         self.merger = self._make_merger()
         self.committer = Committer(
@@ -134,7 +137,7 @@ class Parts:
         """Start what the supervisor does not own, and ask for the first look at everything."""
         self.transfers.slots.start()
         self.transfers.failed.load()
-        self.transfer_scans.put(ScanRequest(None, Scan.FULL))
+        self.transfer_scans.put(ScanRequest(None, Scan.CHANGED))
 
     def is_watching(self, deadline: Deadline) -> bool:
         """Wait until every watch that changes are told by is set; False when it took too long."""
@@ -190,12 +193,16 @@ class Parts:
             fork=self._fork, flush=self._flush, queue=self.transfers.queue, uploads_done=self._uploads_done,
             board=self.board, on_back=self._remote_is_back,
         )  # fmt: skip
-        return Pusher(self.commits, self._specs, parts, on_new=lambda _: None)
+        return Pusher(
+            self.commits, self._specs, parts, on_new=lambda _: None,
+            on_commits=lambda: nudge_scanner(self.transfer_scans, Nudge.CHANGED),
+        )  # fmt: skip
 
     def _make_transfer_scanner(self) -> TransferScanner:
         return TransferScanner(
-            self.transfer_scans, self.shared, self._fork, self.transfers, self._specs.get, self.merger.populate
-        )
+            self.transfer_scans, self.layout, self._fork, self.transfers, self._specs.get, self.merger.populate,
+            is_populated=lambda: self._arriving.get() == 0, flush=self._flush_and_tell,
+        )  # fmt: skip
 
     def _make_config_monitor(self) -> ConfigMonitor:
         return ConfigMonitor(
@@ -217,13 +224,19 @@ class Parts:
                 self.transfers.requests.upload(annex, present, Reason.NEW)
                 self.transfers.requests.download(annex, [item for item in batch if item[0] not in known], Reason.NEW)
             pointers = [key for key, _ in present if key not in here]
-            self._arrived.put_many(pointers)
+            self._arrive(pointers)
 
     def _flush(self, annex: AnnexState) -> BranchUpdate | None:
         recorder = self.transfers.recorder
         if not len(recorder):
             return None
         return self.merger.own_update(lambda: recorder.flush(annex.locations))
+
+    def _flush_and_tell(self, annex: AnnexState) -> BranchUpdate | None:
+        update = self._flush(annex)
+        if update is not None and update.moved:
+            self.commits.put(Commit(Moved.LOCATIONS))
+        return update
 
     def _replan(self, jobs: Sequence[Job]) -> None:
         waiting = iter(jobs)
@@ -239,13 +252,19 @@ class Parts:
                 log.debug("transfer.failed", key=f.job.key, why=str(f.outcome.error), result=f.outcome.result)
         if done:
             self.board.count(transfers_done=len(done))
-            self._arrived.put_many(f.job.key for f in done if f.job.direction is Direction.DOWNLOAD)
+            self._arrive([f.job.key for f in done if f.job.direction is Direction.DOWNLOAD])
             self.commits.put(Commit(Moved.LOCATIONS))
+        nudge_scanner(self.transfer_scans, Nudge.ENDED)
+
+    def _arrive(self, keys: Sequence[Key]) -> None:
+        self._arriving.update(lambda count: count + len(keys))
+        self._arrived.put_many(keys)
 
     def _populate_arrived(self, stop: StopSignal) -> None:
         """A thread: files whose content came stop being pointers."""
         while keys := self._arrived.drain(stop):
             self.merger.populate(keys)
+            self._arriving.update(lambda count: count - len(keys))
 
     def _look_again(self) -> None:
         """Nothing that was known of the work tree counts any more."""

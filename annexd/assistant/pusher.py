@@ -25,7 +25,8 @@ class Pusher:
     """Collects commits; those that arrive during one push become the next. Owns the lanes.
 
     `specs` is what remotes there are; Reconnect(None) tells of a new value. With no remote to push to, location logs
-    are written all the same. `on_new` is told of each remote that was not there before.
+    are written all the same. `on_new` is told of each remote that was not there before, `on_commits`
+    that branches moved.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Pusher:
         specs: Latest[Specs],
         parts: LaneParts,
         on_new: Callable[[RemoteSpec], None],
+        on_commits: Callable[[], None] = lambda: None,
     ) -> None:
         self._commits = commits
         self._specs = specs
         self._parts = parts
         self._on_new = on_new
+        self._on_commits = on_commits
         self._lanes: dict[str, PushLane] = {}
         self._annex = parts.fork()
     def run(self, stop: StopSignal) -> None:
@@ -51,6 +54,7 @@ class Pusher:
                 commits = [item for item in items if isinstance(item, Commit)]
                 if commits and not stop.is_set():
                     self._dispatch(commits)
+                    self._on_commits()
         finally:
             self._end()
             self._annex.close()

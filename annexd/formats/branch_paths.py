@@ -56,5 +56,14 @@ def key_of_log(path: bytes, extension: bytes, levels: int = 2) -> Key | None:
     return key_in_path(path[path.rindex(b"/") + 1 : -len(extension)])
 
 
+def key_of_any_log(path: bytes, levels: int = 2) -> Key | None:
+    """The key that the file at `path` is about, whichever of its logs it is; None for every other file."""
+    extension = next((known for known in _EXTENSIONS if path.endswith(known)), None)
+    return None if extension is None else key_of_log(path, extension, levels)
+
+
+_EXTENSIONS = (b".log", b".log.web", b".log.rmt", b".log.met", b".log.rmet", b".log.cid", b".log.cnk")
+
+
 def _log(key: Key, levels: int, extension: bytes) -> bytes:
     return b"%b/%b%b" % (hash_dirs.lower(key, levels), key.file_name(), extension)

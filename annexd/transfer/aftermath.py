@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from annexd.annex.layout import RepoLayout
@@ -47,10 +48,28 @@ class Aftermath:
         self._replan_later = replan_later
         self._spec_of = spec_of
         self._tell = tell
+        self._lock = threading.Lock()       # a leaf: guards _under_way
+        self._under_way = 0
+
+    def is_idle(self) -> bool:
+        """Whether all that left the queue so far is noted wherever it has to be."""
+        return self._under_way == 0
 
     def __call__(self, work: Work, finished: Sequence[Finished]) -> None:
         """The work has ended. Jobs that nothing was said of count as failed."""
         complete = _complete(work, finished)
+        self._count(+1)
+        try:
+            self._note(work, complete)
+            self._tell(complete)
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._under_way += change
+
+    def _note(self, work: Work, complete: Sequence[Finished]) -> None:
         try:
             self._record(work, [f for f in complete if f.outcome.is_success])
         finally:
@@ -58,7 +77,6 @@ class Aftermath:
             self._free(complete)
             # Only now: a failure may be due at once, and what is tried again must not count as running still.
             self._note_failures(work, complete)
-        self._tell(complete)
 
     def _record(self, work: Work, successes: Sequence[Finished]) -> None:
         if not successes:

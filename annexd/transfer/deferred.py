@@ -181,7 +181,10 @@ class DeferredDownloads:
             else:
                 elsewhere.append(key)
         if elsewhere and self._stored and self._store is not None:
-            found.update(self._store.find(elsewhere))
+            try:
+                found.update(self._store.find(elsewhere))
+            except DatabaseBroken:
+                self._has_lost, self._count, self._stored = True, self._count - self._stored, 0
         return found
 
     def _take(self, keys: Iterable[Key]) -> list[Job]:
@@ -198,6 +201,8 @@ class DeferredDownloads:
 
     def _make_room(self) -> None:
         waiting = len(self._changes)
+        if self._has_lost:
+            self._on_full()
         if waiting <= self._limit or self._store is None:
             return
         if waiting > TOO_MANY * self._limit:

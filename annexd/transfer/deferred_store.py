@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from annexd.annex.database import Database, DatabaseBroken
+from annexd.annex.database import Database, DatabaseBroken, remove
 from annexd.formats.hash_dirs import place
 from annexd.formats.key import Key, key_in_path
 from annexd.transfer.job import Direction, Job, Reason
@@ -24,6 +24,20 @@ class DeferredStore:
 
     One thread at a time may read, and one may write; those can be two.
     """
+
+    @classmethod
+    def open(cls, path: bytes) -> DeferredStore:
+        """The store at `path`; an empty one in its place when it cannot be read. Raises DatabaseBroken."""
+        store = None
+        try:
+            store = cls(path)
+            store.count()
+        except DatabaseBroken:
+            if store is not None:
+                store.close()
+            remove(path)
+            return cls(path)
+        return store
 
     def __init__(self, path: bytes) -> None:
         self._writer = Database(path, _SCHEMA)

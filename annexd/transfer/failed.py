@@ -66,6 +66,7 @@ class FailedTransfers:
         self._failures: dict[Identity, Failure] = {}
         self._due: list[tuple[float, int, Identity]] = []
         self._serial = 0
+        self._unwritten: set[Identity] = set()
 
     def __len__(self) -> int:
         return len(self._failures)
@@ -73,10 +74,19 @@ class FailedTransfers:
     def record(self, job: Job, remote: UUID, reason: str) -> Failure:
         """The job failed at that remote, and runs no more: note it, and plan the next try."""
         failure, is_known = self._fail(job, remote, reason)
-        if not is_known:
-            with suppress(OSError):     # on a full disk: the try is planned, and the next start looks at everything
+        identity = job.identity
+        if not is_known or identity in self._unwritten:
+            try:
                 self._write_note(failure)
+            except OSError:     # on a full disk: the try is planned all the same
+                self._unwritten.add(identity)
+            else:
+                self._unwritten.discard(identity)
         return failure
+
+    def are_noted(self) -> bool:
+        """Whether the notes on disk tell of all failures; else only a scan finds them after a crash."""
+        return not self._unwritten
 
     def postpone(self, job: Job, remote: UUID, reason: str) -> Failure:
         """Plan another try as `record` does, for what did not really fail: nothing is noted on disk."""
@@ -89,6 +99,7 @@ class FailedTransfers:
                 return
             gone = [f for job in jobs if (f := self._failures.pop(job.identity, None)) is not None]
         for failure in gone:
+            self._unwritten.discard(failure.job.identity)
             self._remove_note(failure)
 
     def take_due(self) -> list[Job]:

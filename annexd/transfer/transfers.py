@@ -84,6 +84,7 @@ class Transfers:
     requests: TransferRequests
     slots: SlotPool
     controller: TransferController
+    aftermath: Aftermath
 
 
 def build(plan: Plan) -> Transfers:
@@ -116,4 +117,4 @@ def build(plan: Plan) -> Transfers:
         on_bug=plan.on_bug,
     )
     controller = TransferController(bell, queue, slots, gate, failed, plan.replan)
-    return Transfers(queue, deferred, failed, gate, recorder, requests, slots, controller)
+    return Transfers(queue, deferred, failed, gate, recorder, requests, slots, controller, aftermath)

@@ -1,0 +1,207 @@
+"""One pass of the transfer scan: looks for what each repository lacks, and has it queued or deferred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from annexd.annex.location_log import Presence
+from annexd.annex.state import AnnexState
+from annexd.annex.tree_keys import TreeKeys
+from annexd.errors import FormatError, RepositoryError
+from annexd.formats.key import Key
+from annexd.formats.uuid import UUID
+from annexd.git.commit import parse_commit
+from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid, object_id
+from annexd.remotes.contract import RemoteSpec
+from annexd.threads.stop_signal import StopSignal
+from annexd.transfer import scan_search
+from annexd.transfer.deferred import DeferredDownloads
+from annexd.transfer.job import Reason
+from annexd.transfer.record import LocationRecorder
+from annexd.transfer.requests import TransferRequests
+from annexd.transfer.scan_cursor import Cursor
+from annexd.transfer.scan_ledger import ScanLedger
+from annexd.transfer.scan_search import FoundFile, Lookout
+
+AT_ONCE = 500       # files planned together
+
+_EXPRESSION_LOGS = (b"preferred-content.log", b"required-content.log")
+_LOGS_OF_RULES = (
+    *_EXPRESSION_LOGS, b"group-preferred-content.log", b"group.log", b"trust.log", b"numcopies.log", b"mincopies.log",
+    b"remote.log",
+)  # fmt: skip
+
+Populate = Callable[[Sequence[Key]], None]
+NewRemotes = Callable[[], Iterable[RemoteSpec]]
+
+
+class ScanPass:
+    """Belongs to the scanner's thread, for one pass; `annex` is a state of that thread's own.
+
+    Remotes that `new_remotes` tells of between two batches are taken in.
+    """
+
+    def __init__(
+        self,
+        annex: AnnexState,
+        keys: TreeKeys,
+        ledger: ScanLedger,
+        requests: TransferRequests,
+        deferred: DeferredDownloads,
+        recorder: LocationRecorder,
+        populate: Populate,
+        new_remotes: NewRemotes,
+    ) -> None:
+        self._annex = annex
+        self._keys = keys
+        self._ledger = ledger
+        self._requests = requests
+        self._deferred = deferred
+        self._recorder = recorder
+        self._populate = populate
+        self._new_remotes = new_remotes
+        self._rules = _rules(annex)
+        self._now = Cursor(tree_here(annex), annex.branch.tip(), b"")
+        self.queued = 0
+        self.files = 0
+        self.full_for = 0
+
+    def run(self, remotes: Iterable[RemoteSpec], stop: StopSignal) -> bool:
+        """Look at what changed since the last pass for us and these remotes, and at everything for whom there was none.
+
+        Whether it came to its end; else nothing counts. Raises GitError, RepositoryError, DatabaseBroken, OSError.
+        """
+        self._keys.follow(self._annex, self._now.tree)
+        try:
+            missing = self._catch_up({spec.uuid: spec for spec in remotes if spec.uuid is not None}, for_us=True)
+            if missing and not self._everything(missing, stop):
+                return False
+            self._ledger.complete()
+            return not stop.is_set()
+        finally:
+            self._ledger.abandon()
+
+    def look_at(self, found: Sequence[FoundFile], reason: Reason) -> None:
+        """Plan what these files need, whatever any cursor says."""
+        for start in range(0, len(found), AT_ONCE):
+            self._plan(found[start : start + AT_ONCE], reason)
+
+    def look_at_change(self, old: Oid | None, new: Oid) -> None:
+        """Plan at once what the files need that one commit has and the other has not."""
+        trees = [None if commit is None else tree_of_commit(self._annex, commit) for commit in (old, new)]
+        for found in scan_search.changed_files(self._annex, *trees):
+            self.look_at(found, Reason.NEW)
+
+    # helpers
+
+    def _cursor(self, spec: RemoteSpec | None) -> Cursor:
+        return self._now._replace(rules=self._rules + (b"" if spec is None else _rules_of(spec)))
+
+    def _catch_up(self, specs: Mapping[UUID, RemoteSpec], *, for_us: bool) -> set[UUID]:
+        """The changes for those who have a cursor; the repositories for which everything has to be looked at."""
+        participants = {uuid: self._cursor(spec) for uuid, spec in specs.items()}
+        if for_us:
+            participants[self._annex.uuid] = self._cursor(None)
+        bases: set[Cursor] = set()
+        missing = set()
+        for uuid, cursor in participants.items():
+            self._ledger.begin(uuid, cursor)
+            base = self._ledger.base(uuid, cursor.rules)
+            if base is None:
+                missing.add(uuid)
+            else:
+                bases.add(base._replace(rules=b""))
+        try:
+            for found in scan_search.since(self._annex, self._keys, bases, self._now):
+                self.look_at(found, Reason.SCAN)
+            self._forget_unwanted(bases)
+        except (RepositoryError, FormatError):      # what a cursor names is gone
+            return set(participants)
+        return missing
+
+    def _forget_unwanted(self, bases: Iterable[Cursor]) -> None:
+        """Downloads for files that are gone."""
+        for tree in {base.tree for base in bases} - {self._now.tree}:
+            for gone in scan_search.keys_gone(self._annex, self._keys, tree, self._now.tree):
+                self._requests.not_wanted(gone)
+
+    def _everything(self, missing: set[UUID], stop: StopSignal) -> bool:
+        """All files, for these repositories; who turns up on the way gets the first part of the way afterwards."""
+        us = self._annex.uuid
+        self.full_for = len(missing)
+        lookout = Lookout(us, is_for_us=us in missing, remotes=missing - {us})
+        reached = 0
+        while True:
+            late: set[UUID] = set()
+            late_until = 0
+            files = scan_search.everything(self._annex, self._keys, self._now.tip, lookout, end=reached or None)
+            for place, found in files:
+                self.look_at(found, Reason.SCAN)
+                if stop.is_set():
+                    return False
+                joined = self._joined()
+                if joined:
+                    lookout.remotes |= joined
+                    late |= joined
+                    late_until = place
+            if not late:
+                return True
+            lookout, reached = Lookout(us, is_for_us=False, remotes=late), late_until
+
+    def _joined(self) -> set[UUID]:
+        specs = {spec.uuid: spec for spec in self._new_remotes() if spec.uuid is not None}
+        specs = {uuid: spec for uuid, spec in specs.items() if not self._ledger.is_begun(uuid)}
+        return self._catch_up(specs, for_us=False) if specs else set()
+
+    def _plan(self, found: Sequence[FoundFile], reason: Reason) -> None:
+        annex = self._annex
+        present = {file.key for file in found if annex.store.is_present(file.key)}
+        here = [(file.key, file.path) for file in found if file.key in present]
+        elsewhere = [(file.key, file.path) for file in found if file.key not in present]
+        uploads = self._requests.plan_uploads(annex, here, reason)
+        downloads = self._requests.plan_downloads(annex, elsewhere, reason)
+        self._ledger.add(annex.uuid, uploads.jobs)
+        self._ledger.add(annex.uuid, downloads.jobs)
+        self.queued += uploads.queued + downloads.queued
+        self.files += len(found)
+        self._deferred.satisfied(present)
+        self._tell_of(present)
+        self._populate([f.key for f in found if f.key in present and scan_search.may_be_pointer(annex, f)])
+
+    def _tell_of(self, present: Iterable[Key]) -> None:
+        """A crash may have come between content and its log."""
+        us = self._annex.uuid
+        logs = self._annex.locations.locations_many(present)
+        unsaid = [(key, us, Presence.PRESENT) for key, locations in logs.items() if us not in locations]
+        if unsaid:
+            self._recorder.add(unsaid, self._annex.layout.annex_dir)
+
+
+def tree_here(annex: AnnexState) -> Oid:
+    """The tree of the commit that is checked out."""
+    head = annex.refs.head().oid
+    return EMPTY_TREE if head is None else tree_of_commit(annex, head)
+
+
+def tree_of_commit(annex: AnnexState, commit: Oid) -> Oid:
+    """The tree of a commit. Raises RepositoryError."""
+    found = annex.objects.read(commit)
+    if found is None or found.kind != COMMIT:
+        raise RepositoryError(f"commit {commit.hex()} is missing", hint="run git fsck")
+    return parse_commit(found.data).tree
+
+
+def _rules(annex: AnnexState) -> bytes:
+    """A digest of what decides who wants what."""
+    root = annex.branch.root_of(annex.branch.tip())
+    logs: list[object] = [annex.branch.file_in(root, name) for name in _EXPRESSION_LOGS]
+    if any(logs):       # without expressions nothing else counts
+        logs += [annex.branch.file_in(root, name) for name in _LOGS_OF_RULES]
+        logs += [annex.config.numcopies, [(remote.uuid, remote.trust_level) for remote in annex.config.remotes]]
+    return object_id(BLOB, repr(logs).encode())
+
+
+def _rules_of(spec: RemoteSpec) -> bytes:
+    config = spec.config
+    flags = (config.sync, config.pull, config.push, config.readonly, config.speculate_present, spec.holds_content)
+    return bytes(flags)
