@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -70,9 +70,17 @@ def stage(state: AnnexState, updates: Sequence[IndexUpdate], deadline: Deadline)
 
 
 def stage_and_commit(
-    state: AnnexState, updates: Sequence[IndexUpdate], message: bytes, deadline: Deadline
+    state: AnnexState,
+    updates: Sequence[IndexUpdate],
+    message: bytes,
+    deadline: Deadline,
+    *,
+    on_moved: Callable[[Oid], None] = lambda _: None,
 ) -> CommitResult | None:
     """Put the updates into the index, and commit the whole index (what a person staged too) on HEAD.
+
+    `on_moved` is called as soon as the branch is at the new commit, before the index is written, which takes longer the
+    more files there are. It must not raise nor block.
 
     None when the tree is HEAD's already; the index is updated all the same. Makes the first commit of an unborn branch.
     Raises IndexLocked, RefMoved, BusyError (also during somebody's merge or rebase), UnsafePath, OSError; then nothing
@@ -103,6 +111,7 @@ def stage_and_commit(
             if state.refs.read(move.ref) != commit:     # else only git's answer was lost
                 head_journal.forget(state.layout)
                 raise
+        on_moved(commit)
         reach("commit-before-index")
         edit.save()
         reach("commit-after-index")

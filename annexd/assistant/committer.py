@@ -95,6 +95,11 @@ class Committer:
         """.gitignore or .gitattributes changed. Any thread."""
         self._rules_changed = True
 
+    def index_written(self) -> None:
+        """Files were written together with the index: it has to be settled. Any thread."""
+        self._settle_at = time.monotonic() + SETTLE_AFTER
+        self._pool.put(nudge())
+
     def obstacle_gone(self) -> None:
         """A lock or an unfinished merge of a person may have gone. Any thread."""
         obstacle = self._obstacle

@@ -113,6 +113,9 @@ class ConfigMonitor:
             log.info("config.reloaded")
         if now.autocommit and not before.autocommit:
             self._tree_scans.put(TreeScan.FULL)
+        if now.disk_reserve != before.disk_reserve:
+            self._tree_scans.put(TreeScan.FULL)
+            self._transfer_scans.put(ScanRequest(None, Scan.FULL))
         if (before.dotfiles, before.large_files, before.shared_large_files, before.add_small_files) != (
             now.dotfiles, now.large_files, now.shared_large_files, now.add_small_files,
         ):  # fmt: skip

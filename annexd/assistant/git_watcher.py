@@ -59,8 +59,8 @@ class GitWatcher:
             if path in SETTINGS:
                 self._on_config(path)
         refs = [path for path in paths if is_ref(path)]
-        if refs:
-            self._on_ref(refs[0] if len(refs) == 1 else b"")
+        for ref in refs:
+            self._on_ref(b"" if ref == b"packed-refs" or ref.startswith(b"reftable/") else ref)
         if any(path in PERSONS_WORK or path.startswith(PERSONS_DIRECTORIES) for path in paths):
             self._on_freed()
 

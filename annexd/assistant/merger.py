@@ -72,6 +72,7 @@ class Merger:
         board: StatusBoard,
         *,
         on_settings: Callable[[], None],
+        on_index_written: Callable[[], None],
         on_head_moved: Callable[[KeyDelta], None],
     ) -> None:
         self._news = news
@@ -84,6 +85,7 @@ class Merger:
         self._alerts = alerts
         self._board = board
         self._on_settings = on_settings
+        self._on_index_written = on_index_written
         self._on_head_moved = on_head_moved
         self._tip: Oid | None = None
         self._head: Oid | None = None
@@ -112,11 +114,11 @@ class Merger:
     def run(self, stop: StopSignal) -> None:
         """Until `stop`. Blocks on news of refs alone."""
         self._start()
-        news = [b""]
+        news = frozenset((b"",))
         while not stop.is_set():
             if news or self._is_retry_due():
-                self._round(stop)
-            news = self._news.drain(stop, timeout=self._next_retry())
+                self._round(news, stop)
+            news = frozenset(self._news.drain(stop, timeout=self._next_retry()))
 
     def _start(self) -> None:
         """What is there already needs no telling: the transfer scan looks at all of it."""
@@ -124,11 +126,15 @@ class Merger:
             self._tip = annex.branch.tip()
             self._head = annex.refs.head().oid
 
-    def _round(self, stop: StopSignal) -> None:
+    def _round(self, news: frozenset[bytes], stop: StopSignal) -> None:
+        """Look at what the names in `news` may concern; all of it for b"", and when something is tried again."""
+        everything = b"" in news or b"" in self._obstacles
         try:
-            self._merge_annex_branch()
-            self._note_head()
-            self._merge_trees(stop)
+            if everything or any(ref.endswith(b"/git-annex") for ref in news):
+                self._merge_annex_branch(frozenset() if everything else news)
+            if everything or not all(ref.endswith(b"/git-annex") for ref in news) or not news:
+                self._note_head()
+                self._merge_trees(stop)
             self._alerts.clear("merge-failed")
         except BusyError as error:
             self._put_off(b"", error)
@@ -140,10 +146,14 @@ class Merger:
 
     # -- the git-annex branch
 
-    def _merge_annex_branch(self) -> None:
+    def _merge_annex_branch(self, news: frozenset[bytes]) -> None:
         with self._shared.locked() as annex:
-            update = annex.branch.merge_siblings()
             tip = annex.branch.tip()
+            siblings = [ref for ref in news if ref.endswith(b"/git-annex") and ref != BRANCH]
+            update = BranchUpdate(tip, tip)
+            if not news or any(annex.refs.read(ref) != tip for ref in siblings):
+                update = annex.branch.merge_siblings()
+                tip = annex.branch.tip()
             is_fast_forward = update.moved and _is_from_elsewhere(annex, update.new)
         for refused in update.refused:
             name = display(refused.ref)
@@ -198,6 +208,7 @@ class Merger:
         for path, reason in result.failed:
             log.warning("populate.failed", path=path, reason=reason)
         if result.populated:
+            self._on_index_written()
             log.debug("populate.finished", files=len(result.populated))
 
     # -- the tree
@@ -264,6 +275,7 @@ class Merger:
                 self._overcome(ref)
             case MergeKind.FAST_FORWARD | MergeKind.MERGED | MergeKind.ADOPTED:
                 self._overcome(ref)
+                self._on_index_written()
                 log.info("merge.finished", ref=ref, how=report.kind, written=report.written)
                 self._commits.put(Commit(Moved.MERGE if report.kind is MergeKind.MERGED else Moved.TREE))
                 self._download(report.missing)

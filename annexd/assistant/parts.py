@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -10,8 +11,10 @@ from annexd.annex.branch import BranchUpdate
 from annexd.annex.location_log import Presence
 from annexd.annex.shared import SharedAnnex
 from annexd.annex.state import AnnexState
+from annexd.annex.worktree import annexed_paths
 from annexd.assistant import git_watcher
 from annexd.assistant.alerts import Alerts
+from annexd.assistant.arrivals import Arrivals
 from annexd.assistant.batch import BatchMaker
 from annexd.assistant.changes import (
     ChangePool,
@@ -43,9 +46,11 @@ from annexd.assistant.root_guard import RootGuard
 from annexd.assistant.status import StatusBoard
 from annexd.assistant.transfer_scanner import Nudge, ScanItems, TransferScanner
 from annexd.assistant.transfer_scanner import nudge as nudge_scanner
+from annexd.assistant.transfer_troubles import TransferTroubles
 from annexd.assistant.troubles import Troubles
 from annexd.assistant.turn import WorkTreeTurn
 from annexd.assistant.watcher import TreeScanner, Watcher
+from annexd.errors import AnnexError
 from annexd.formats.key import Key
 from annexd.remotes.registry import load_specs, open_remote
 from annexd.system.logging import get_logger
@@ -61,6 +66,7 @@ from annexd.transfer.job import Direction, Finished, Job, Reason
 from annexd.transfer.transfers import RemoteTable
 
 SLOTS = 2           # transfers at a time
+LOCATIONS_EVERY = 1.5   # seconds between two commits of the git-annex branch while files keep coming
 BATCH = 500         # keys looked up under one hold of the AnnexState lock
 
 log = get_logger(__name__)
@@ -88,6 +94,7 @@ class Parts:
         self._arrived: Pool[Key] = Pool()
         self._arriving: Latest[int] = Latest(0)     # keys in that pool, or being put into files
         self._uploads_done: Latest[int] = Latest(0)
+        self._flushed = 0.0     # monotonic seconds, when locations were written last
         self.watching: Latest[int] = Latest(0)
         specs = load_specs(state)
         self._specs: Latest[Specs] = Latest(specs)
@@ -96,9 +103,11 @@ class Parts:
         self.transfers = transferring.build(transferring.Plan(
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
             replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug, slots=SLOTS,
+            config=lambda: self.shared.config,
             deferred=DeferredStore.open(self.layout.annexd_dir + b"/deferred.db"),
             on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),
         ))  # fmt: skip
+        self._troubles = TransferTroubles(alerts, self.transfers.failed.find, self._file_of)
         self.merger = self._make_merger()
         self.committer = Committer(
             self.changes, self.shared, self.turn, self._make_batches, self.guard, self.commits,
@@ -116,6 +125,7 @@ class Parts:
         layout = self.layout
         supervisor.add("transfers", self.transfers.controller.run)
         supervisor.add("populate", self._populate_arrived)
+        supervisor.add("arrivals", Arrivals(self.layout, self._arrive).run)
         supervisor.add("push", self._make_pusher().run)
         supervisor.add("commit", self.committer.run)
         supervisor.add("merge", self.merger.run)
@@ -180,6 +190,7 @@ class Parts:
             self.ref_news, self.shared, self.turn, self._specs.get, self.transfers.requests, self.changes,
             self.commits, self.alerts, self.board,
             on_settings=lambda: self._tell_settings(Setting.BRANCH), on_head_moved=self._tell_delta,
+            on_index_written=lambda: self.committer.index_written(),
         )  # fmt: skip
 
     def _make_batches(self) -> BatchMaker:
@@ -190,8 +201,8 @@ class Parts:
 
     def _make_pusher(self) -> Pusher:
         parts = LaneParts(
-            fork=self._fork, flush=self._flush, queue=self.transfers.queue, uploads_done=self._uploads_done,
-            board=self.board, on_back=self._remote_is_back,
+            fork=self._fork, flush=self._flush, is_flush_due=self._is_flush_due, queue=self.transfers.queue,
+            uploads_done=self._uploads_done, board=self.board, on_back=self._remote_is_back,
         )  # fmt: skip
         return Pusher(
             self.commits, self._specs, parts, on_new=lambda _: None,
@@ -230,6 +241,7 @@ class Parts:
         recorder = self.transfers.recorder
         if not len(recorder):
             return None
+        self._flushed = time.monotonic()
         return self.merger.own_update(lambda: recorder.flush(annex.locations))
 
     def _flush_and_tell(self, annex: AnnexState) -> BranchUpdate | None:
@@ -238,13 +250,26 @@ class Parts:
             self.commits.put(Commit(Moved.LOCATIONS))
         return update
 
+    def _is_flush_due(self) -> bool:
+        """In a burst each commit of the git-annex branch touches nearly all of its directories: make few of them."""
+        return self.board.get().pending_changes == 0 or time.monotonic() - self._flushed >= LOCATIONS_EVERY
+
     def _replan(self, jobs: Sequence[Job]) -> None:
         waiting = iter(jobs)
         while batch := list(islice(waiting, BATCH)):
             with self.shared.locked() as annex:
                 self.transfers.requests.replan(annex, batch)
+        self._troubles.look_again()
+
+    def _file_of(self, key: Key) -> bytes | None:
+        try:
+            with self.turn.held() as annex:
+                return next(iter(annexed_paths(annex, key)), None)
+        except (AnnexError, OSError):
+            return None
 
     def _transfers_ended(self, finished: Sequence[Finished]) -> None:
+        self._troubles.ended(finished)
         done = [f for f in finished if f.outcome.is_success]
         self._uploads_done.update(lambda count: count + 1)
         for f in finished:

@@ -36,6 +36,8 @@ UPLOADS_STALL = 0.25    # seconds without an upload ending after which the tree 
 MERGE_JITTER = 0.1      # seconds; two repositories that merged each other must not push at the same moment for ever
 LOCATIONS_QUIET = 0.05  # seconds without more news of locations after which they are pushed
 LOCATIONS_PATIENCE = 0.3
+LOCATIONS_OWED = 1.0    # seconds after which locations that were not due at the last push are looked at again
+TIDY_AFTER = 0.5        # seconds without work after which the remote-tracking refs follow
 REST_AFTER = 20.0       # seconds without work after which helper processes end
 
 log = get_logger(__name__)
@@ -56,6 +58,7 @@ class LaneParts:
 
     fork: Callable[[], AnnexState]
     flush: Callable[[AnnexState], BranchUpdate | None]
+    is_flush_due: Callable[[], bool]
     queue: TransferQueue
     uploads_done: Latest[int]
     board: StatusBoard
@@ -74,6 +77,8 @@ class PushLane:
         self._failures = 0
         self._merges_in_a_row = 0
         self._was_away = False
+        self._owes_locations = False
+        self._is_tidy = True        # nothing is left to do about the last push
         self._annex: AnnexState | None = None
         self._pusher: RemotePusher | None = None
         self._thread = NamedThread(f"push {spec.name}", self._run)
@@ -116,8 +121,8 @@ class PushLane:
                 items = self._inbox.drain(self._stop, timeout=self._timeout(wait))
                 if self._stop.is_set():
                     return
-                if not items and not self._failures:
-                    self._rest()
+                if not items and not self._failures and not self._owes_locations:
+                    self._tidy_up()
                     continue
                 try:
                     wait = self._work(items)
@@ -132,7 +137,17 @@ class PushLane:
     def _timeout(self, retry: float | None) -> float | None:
         if retry is not None:
             return retry
+        if self._pusher is not None and not self._is_tidy:
+            return TIDY_AFTER
         return REST_AFTER if self._annex is not None else None
+
+    def _tidy_up(self) -> None:
+        """There is a pause: do what can wait; after a longer one let go of everything."""
+        if self._pusher is None or self._is_tidy:
+            self._rest()
+            return
+        self._is_tidy = True
+        self._pusher.note_tracking()
 
     def _work(self, items: Sequence[LaneItem]) -> float | None:
         spec = self._spec.get()
@@ -168,13 +183,15 @@ class PushLane:
     def _push(self, annex: AnnexState, spec: RemoteSpec) -> float | None:
         if self._stop.is_set():
             return None
-        self._parts.flush(annex)
+        self._owes_locations = not self._parts.is_flush_due()
+        if not self._owes_locations:
+            self._parts.flush(annex)
         pusher = self._pusher = self._pusher or RemotePusher(annex)
         outcome = pusher.push(spec, branch_to_sync(annex.refs.head()), self._stop)
         match outcome.kind:
             case PushKind.UP_TO_DATE | PushKind.PUSHED:
                 self._pushed(outcome)
-                return None
+                return LOCATIONS_OWED if self._owes_locations else None
             case PushKind.REJECTED:
                 log.info("push.rejected", remote=self.name, reason=outcome.reason)
                 if may_fetch(spec):
@@ -187,6 +204,7 @@ class PushLane:
         if self._failures:
             log.info("push.recovered", remote=self.name)
         self._failures = 0
+        self._is_tidy = False
         fields: dict[str, object] = {"available": True, "last_error": "", "next_try": 0.0}
         if outcome.kind is PushKind.PUSHED:
             fields["last_push"] = time.time()
@@ -235,6 +253,9 @@ class PushLane:
 
     def _rest(self) -> None:
         if self._pusher is not None:
+            if not self._is_tidy:
+                self._pusher.note_tracking()
+                self._is_tidy = True
             self._pusher.close()
             self._pusher = None
         if self._annex is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -51,6 +51,7 @@ class RemotePusher:
     def __init__(self, annex: AnnexState) -> None:
         self._annex = annex
         self._delivery: DirectDelivery | None = None
+        self._tracking: dict[bytes, Oid] = {}       # remote-tracking refs that are to follow
         self._judged: tuple[RemoteSpec, direct.Marks] | None = None
 
     def push(self, spec: RemoteSpec, branch: bytes | None, stop: StopSignal) -> PushOutcome:
@@ -58,9 +59,7 @@ class RemotePusher:
         try:
             delivery = self._direct(spec)
             if delivery is not None:
-                outcome = _deliver(self._annex, spec, delivery, branch)
-                if outcome is not None:
-                    return outcome
+                return self._deliver(spec, delivery, branch)
             return _git_push(self._annex, spec, branch, stop)
         except BusyError as error:
             return PushOutcome(PushKind.REJECTED, str(error))
@@ -68,10 +67,48 @@ class RemotePusher:
             self._forget()
             return PushOutcome(PushKind.FAILED, str(error))
 
+    def note_tracking(self) -> None:
+        """Bring our remote-tracking refs up to date, as git push does; for when there is nothing better to do."""
+        tracking, self._tracking = self._tracking, {}
+        updates = [
+            RefUpdate(ref, oid, before)
+            for ref, oid in tracking.items()
+            if (before := self._annex.refs.read(ref)) != oid
+        ]
+        if updates:
+            with suppress(BusyError, GitError):     # a fetch at the same time knows as much
+                self._annex.refs.update_many(updates, b"update by push")
+
     def close(self) -> None:
         """End the helper process in the other repository; the next push starts it again."""
         if self._delivery is not None:
             self._delivery.close()
+
+    def _deliver(self, spec: RemoteSpec, delivery: DirectDelivery, branch: bytes | None) -> PushOutcome:
+        """Put objects and refs into the other repository ourselves."""
+        annex, there = self._annex, delivery.refs
+        plan: list[Delivery] = []
+        if branch is not None and (ours := annex.refs.read(HEADS + branch)) is not None:
+            is_checked_out = not delivery.other.is_bare and there.head().ref == HEADS + branch
+            target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
+            known = {there.read(HEADS + branch), there.read(target)}
+            if not any(_contains(annex, oid, ours) for oid in known):
+                plan.append(Delivery(target, ours))
+        tip = annex.branch.tip()
+        if tip is not None and not _contains(annex, there.read(HEADS + ANNEX), tip):
+            plan.append(Delivery(HEADS + ANNEX, tip))
+            # May be overwritten: who pushes has merged it before, or its owner pushes again.
+            plan.append(Delivery(HEADS + SYNCED + ANNEX, tip, force=True))
+        if not plan:
+            return PushOutcome(PushKind.UP_TO_DATE)
+        outcomes = delivery.deliver(annex.objects, plan)
+        prefix = REMOTES + os.fsencode(spec.name) + b"/"
+        there_now = (Outcome.DELIVERED, Outcome.UNCHANGED)
+        self._tracking |= {prefix + d.ref[len(HEADS) :]: d.new for d in plan if outcomes[d.ref] in there_now}
+        refused = [d.ref for d in plan if outcomes[d.ref] in (Outcome.MOVED, Outcome.NOT_FAST_FORWARD)]
+        if any(ref != HEADS + ANNEX for ref in refused):
+            return PushOutcome(PushKind.REJECTED, "the remote has commits that are not here")
+        return PushOutcome(PushKind.PUSHED)
 
     def _direct(self, spec: RemoteSpec) -> DirectDelivery | None:
         repo = self._annex.repo
@@ -92,39 +129,11 @@ def push_remote(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop:
     """One push by itself."""
     pusher = RemotePusher(annex)
     try:
-        return pusher.push(spec, branch, stop)
+        outcome = pusher.push(spec, branch, stop)
+        pusher.note_tracking()
+        return outcome
     finally:
         pusher.close()
-
-
-# -- straight delivery
-
-
-def _deliver(annex: AnnexState, spec: RemoteSpec, delivery: DirectDelivery, branch: bytes | None) -> PushOutcome | None:
-    """Put objects and refs into the other repository ourselves; None when git had better do it."""
-    there = delivery.refs
-    plan: list[Delivery] = []
-    if branch is not None and (ours := annex.refs.read(HEADS + branch)) is not None:
-        is_checked_out = not delivery.other.is_bare and there.head().ref == HEADS + branch
-        target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
-        if not _contains(annex, there.read(HEADS + branch), ours) and not _contains(annex, there.read(target), ours):
-            plan.append(Delivery(target, ours))
-    tip = annex.branch.tip()
-    if tip is not None and not _contains(annex, there.read(HEADS + ANNEX), tip):
-        plan.append(Delivery(HEADS + ANNEX, tip))
-        # May be overwritten: who pushes has merged it before, or its owner pushes again.
-        plan.append(Delivery(HEADS + SYNCED + ANNEX, tip, force=True))
-    if not plan:
-        return PushOutcome(PushKind.UP_TO_DATE)
-    outcomes = delivery.deliver(annex.objects, plan)
-    if outcomes is None:
-        return None
-    there_now = (Outcome.DELIVERED, Outcome.UNCHANGED)
-    _note_tracking(annex, spec, {d.ref: d.new for d in plan if outcomes[d.ref] in there_now})
-    refused = [d.ref for d in plan if outcomes[d.ref] in (Outcome.MOVED, Outcome.NOT_FAST_FORWARD)]
-    if any(ref != HEADS + ANNEX for ref in refused):
-        return PushOutcome(PushKind.REJECTED, "the remote has commits that are not here")
-    return PushOutcome(PushKind.PUSHED)
 
 
 def _contains(annex: AnnexState, there: Oid | None, ours: Oid) -> bool:
@@ -134,20 +143,6 @@ def _contains(annex: AnnexState, there: Oid | None, ours: Oid) -> bool:
     if annex.objects.read(there) is None:
         return False
     return relate(annex.objects, there, ours) is Relation.CONTAINED
-
-
-def _note_tracking(annex: AnnexState, spec: RemoteSpec, there: Mapping[bytes, Oid]) -> None:
-    """What the remote has now, in our remote-tracking refs, as git push notes it."""
-    prefix = REMOTES + os.fsencode(spec.name) + b"/"
-    updates = []
-    for name, oid in there.items():
-        ref = prefix + name[len(HEADS) :]
-        before = annex.refs.read(ref)
-        if before != oid:
-            updates.append(RefUpdate(ref, oid, before))
-    if updates:
-        with suppress(BusyError, GitError):     # a fetch at the same time knows as much
-            annex.refs.update_many(updates, b"update by push")
 
 
 # -- git push
