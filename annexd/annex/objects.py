@@ -20,9 +20,9 @@ from annexd.system.lock_pool import LOCKS, Hold, OnRelease
 from annexd.threads.faults import reach
 
 FIRST_VERSION_WITH_LOCK_FILES = 10
+PART = b".part"
 TRIES = 5       # others remove empty hash directories while we make them
 
-_NO_TMPFILE = frozenset((errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL))
 _NOT_THERE = frozenset((errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EDQUOT, errno.EIO))
 
 _serial = itertools.count()     # next() on it is atomic; it only makes temporary names differ
@@ -102,8 +102,11 @@ class ObjectStore:
         return b"%b/%d-%d" % (self._temp_dir, os.getpid(), next(_serial))
 
     def create_temp(self, mode: int = 0o600) -> tuple[int, bytes]:
-        """An open, empty temporary file: descriptor (read-write) and path."""
-        path = self.temp_path()
+        """An open, empty temporary file: descriptor (read-write) and path.
+
+        The name says that it is a copy in the making, which nobody misses after a crash.
+        """
+        path = self.temp_path() + PART
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             return os.open(path, flags, mode), path
@@ -262,7 +265,7 @@ class ObjectStore:
         try:
             fd = os.open(path[: path.rindex(b"/")], os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode)
         except OSError as error:
-            if error.errno not in _NO_TMPFILE:
+            if error.errno not in files.NO_TMPFILE:
                 raise
             self._write_by_rename(path, data, mode)
             return

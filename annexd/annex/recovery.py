@@ -16,6 +16,7 @@ from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import refresh_stat
 from annexd.annex.index_repair import repair_index
 from annexd.annex.layout import RepoLayout
+from annexd.annex.objects import PART
 from annexd.annex.state import AnnexState
 from annexd.annex.verify import Verdict, verify_file
 from annexd.annex.work_entries import EntryKind, read_entry
@@ -130,7 +131,7 @@ def _clear_scratch(state: AnnexState) -> list[str]:
         if not pid.isdigit() or _is_alive(int(pid)):
             continue
         path = scratch + b"/" + name
-        if _is_replaceable(path):
+        if name.endswith(PART) or _is_replaceable(path):
             _unlink(path)
         else:
             kept.append(_keep(state.layout, path))

@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import suppress
 
-from annexd.annex.objects import ObjectStore
+from annexd.annex.objects import PART, ObjectStore
 from annexd.errors import ContentChanged, UnsafePath
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -98,7 +98,8 @@ class WorkFiles:
 
     def temp_bytes(self, data: bytes, *, executable: bool) -> bytes:
         """A temporary file with this content and ordinary permissions; its path."""
-        fd, temp = self._store.create_temp(0o777 if executable else 0o666)
+        temp = self._store.temp_path()
+        fd = self._create(temp, 0o777 if executable else 0o666)
         try:
             files.write_all(fd, data)
         finally:
@@ -274,7 +275,16 @@ class WorkFiles:
         if copied != size:
             _unlink_quietly(temp)
             return None
-        return temp
+        whole = temp.removesuffix(PART)     # which may come to hold what a person wrote, when it is exchanged
+        os.rename(temp, whole)
+        return whole
+
+    def _create(self, path: bytes, mode: int) -> int:
+        try:
+            return os.open(path, _FILE_FLAGS, mode)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return os.open(path, _FILE_FLAGS, mode)
 
     def _bring_over(self, temp: bytes, target: bytes) -> bytes:
         """The temporary file, moved beside `target` on another file system."""

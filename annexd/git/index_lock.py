@@ -13,7 +13,7 @@ from typing import Self
 
 from annexd.errors import IndexLocked
 from annexd.git.repository import GitRepository
-from annexd.system.files import write_all
+from annexd.system.files import NO_TMPFILE, write_all
 from annexd.threads.deadline import Deadline
 from annexd.threads.faults import reach
 
@@ -82,16 +82,36 @@ class IndexLock:
         self.release()
 
     def _try(self) -> bool:
+        if os.path.lexists(self._lock) and not remove_stale_lock(self._repo):
+            return False
         try:
-            fd = os.open(self._lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            _create(self._lock, _identity(os.getpid()))
         except FileExistsError:
-            return remove_stale_lock(self._repo) and self._try()
-        try:
-            write_all(fd, _identity(os.getpid()))
-        finally:
-            os.close(fd)
+            return False
         self._held = True
         return True
+
+
+def _create(path: bytes, data: bytes) -> None:
+    """Make a file that has its content from the first moment, where nothing may be yet: who is killed while making it
+    must not leave an empty lock, which could be anybody's. FileExistsError, OSError.
+    """
+    try:
+        fd = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in NO_TMPFILE:
+            raise
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        is_named = True
+    else:
+        is_named = False
+    try:
+        write_all(fd, data)
+        reach("index-lock-made")
+        if not is_named:
+            os.link(b"/proc/self/fd/%d" % fd, path, src_dir_fd=fd, follow_symlinks=True)
+    finally:
+        os.close(fd)
 
 
 def remove_stale_lock(repo: GitRepository) -> bool:

@@ -23,6 +23,9 @@ REMEMBERED_DIRECTORIES = 100_000
 
 _FICLONE = 0x40049409       # ioctl_ficlone(2)
 
+NO_TMPFILE = frozenset((errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL))
+"""What opening with O_TMPFILE fails with where files must have a name from the start."""
+
 
 class Hasher(Protocol):
     """What hashlib's objects have in common."""

@@ -24,6 +24,7 @@ SENDING = (
     "commit-before-ref",        # the note of the commit is written
     "commit-before-index",      # HEAD has it, the index does not
     "commit-after-index",
+    "index-lock-made",          # and nothing was done with it
     "index-before-rename",
     "index-before-unlock",
     "pack-before-index",        # new objects of git are there, and cannot be found
