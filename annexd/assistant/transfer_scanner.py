@@ -21,6 +21,7 @@ from annexd.formats.key import Key
 from annexd.git.objects import Oid
 from annexd.remotes.contract import RemoteSpec
 from annexd.system.logging import get_logger
+from annexd.threads.latest import Latest
 from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer import scan_cursor
@@ -82,6 +83,7 @@ class TransferScanner:
         is_populated: Callable[[], bool],
         flush: Callable[[AnnexState], BranchUpdate | None],
     ) -> None:
+        self.rounds: Latest[int] = Latest(0)        # how often everything that was wished for was done
         self._wishes = wishes
         self._fork = fork
         self._transfers = transfers
@@ -110,6 +112,7 @@ class TransferScanner:
                 wishes = self._wishes.drain(stop, self._timeout())
                 if not stop.is_set():
                     self._serve(wishes, stop)
+                    self.rounds.update(lambda count: count + 1)
         finally:
             self._close_keys()
 
