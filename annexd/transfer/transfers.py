@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from annexd.annex.config import AnnexConfig
 from annexd.annex.layout import RepoLayout
 from annexd.annex.state import AnnexState
 from annexd.formats.uuid import UUID
@@ -55,7 +56,8 @@ class Plan:
     `replan` is called by the controller's thread with jobs to be planned anew: it should hand them to
     `TransferRequests.replan` with a state that it may use. `tell` is called in a slot's thread with what ended.
     `deferred` keeps the downloads without a source (None: in memory only), and `on_much_deferred` is called when
-    `DeferredDownloads.flush` should be. `slots` is their number; one remote gets at most all but one of them, so that it cannot keep the others waiting.
+    `DeferredDownloads.flush` should be. `slots` is their number; one remote gets at most all but one of them, so that
+    it cannot keep the others waiting.
     """
 
     layout: RepoLayout
@@ -66,6 +68,7 @@ class Plan:
     replan: Replan
     tell: Tell
     on_bug: OnBug = lambda _name, _error: None
+    config: Callable[[], AnnexConfig] | None = None
     wants: WantsNow = field(default_factory=PreferredContent)
     slots: int = 2
     deferred: DeferredStore | None = None
@@ -111,7 +114,7 @@ def build(plan: Plan) -> Transfers:
     )
     slots = SlotPool(
         plan.slots,
-        lambda: TransferWorker(plan.fork(), table.get, plan.open_remote),
+        lambda: TransferWorker(plan.fork(), table.get, plan.open_remote, plan.config),
         on_finished=aftermath,
         on_idle=bell.ring,
         on_bug=plan.on_bug,
