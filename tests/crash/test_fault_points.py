@@ -13,30 +13,32 @@ from tests.support.eventually import eventually
 from tests.support.pair import Pair, Side
 
 DEATH_LIMIT = 30.0
-BURST = 110     # files; enough for a pack
+BURST = 20      # files
+PACK = 110      # new files that go into git as one pack
+
+slow = pytest.mark.slow
 
 # Where a daemon dies that gets new files of a person.
 SENDING = (
-    "object-placed",            # content has its name, git does not know of it
+    pytest.param("object-placed", marks=slow),          # content has its name, git does not know of it
     "object-placed:7",
     "branch-before-ref",        # objects of the git-annex branch are written
     "branch-after-ref",         # ... the journal still has what the branch has now
     "commit-before-ref",        # the note of the commit is written
     "commit-before-index",      # HEAD has it, the index does not
-    "commit-after-index",
-    "index-lock-made",          # and nothing was done with it
-    "index-before-rename",
+    pytest.param("commit-after-index", marks=slow),
+    pytest.param("index-lock-made", marks=slow),        # and nothing was done with it
+    pytest.param("index-before-rename", marks=slow),
     "index-before-unlock",
-    "pack-before-index",        # new objects of git are there, and cannot be found
     "push-before-refs",         # the other side has the objects
-    "push-after-refs",          # ... and does not need us any more
+    pytest.param("push-after-refs", marks=slow),        # ... and does not need us any more
     "upload-small",
     "transfer-half",
-    "upload-before-placed",
+    pytest.param("upload-before-placed", marks=slow),
 )
 # Where a daemon dies that gets files from the other side.
 RECEIVING = (
-    "checkout-half",
+    pytest.param("checkout-half", marks=slow),
     "checkout-half:9",
     "checkout-before-ref",
     "checkout-before-index",
@@ -88,4 +90,17 @@ def test_dying_while_files_are_checked_out_loses_nothing(
     alice.work(3)
     bob.work(3)
     pair.b.start()
+    judge(alice, bob)
+
+
+def test_dying_between_a_pack_and_its_index_loses_nothing(
+    pair: Pair, people: Callable[[int], tuple[Person, Person]], judge: Judge
+) -> None:
+    alice, bob = people(4)
+    for number in range(PACK):
+        alice.put(f"alice/{number}.txt", b"%d\n" % number)
+    pair.b.start()
+    pair.a.spawn(ANNEXD_FAULT="pack-before-index")
+    restart_after_death(pair.a)
+    pair.a.start()
     judge(alice, bob)

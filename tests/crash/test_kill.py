@@ -39,7 +39,7 @@ def kill_and_restart(pair: Pair, alice: Person, bob: Person, moments: random.Ran
             side.spawn()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_kills_under_load_lose_nothing(pair: Pair, people: People, judge: Judge, seed: int) -> None:
     alice, bob = people(seed)
     kill_and_restart(pair, alice, bob, random.Random(seed), rounds=4)
