@@ -46,9 +46,10 @@ class RepoLayout:
     def object_candidates(self, key: Key) -> tuple[bytes, ...]:
         """The places where the content of `key` may be, the most likely first."""
         name = key.file_name()
-        places = (hash_dirs.mixed(key, self.levels), hash_dirs.lower(key, self.levels))
+        first, second = hash_dirs.both(key, self.levels)
+        if self.lower_first:
+            first, second = second, first
         objects = self.objects_dir
-        first, second = reversed(places) if self.lower_first else places
         return (
             b"%b/%b/%b/%b" % (objects, first, name, name),
             b"%b/%b/%b/%b" % (objects, second, name, name),

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from annexd.assistant.changes import Change, ChangeKind
 
-CHUNK = 1000            # changes committed together at most; the next chunk is hashed while this one is uploaded
-CHUNK_SECONDS = 0.5     # ... or as much as was hashed in this time
+CHUNK = 2000            # changes committed together at most; the next chunk is hashed while this one is uploaded
+CHUNK_SECONDS = 1.0     # ... or as much as was hashed in this time
 BURST = 16              # so many changes at once are a burst, not a person
 BURST_QUIET = 0.03      # seconds without an event that end a burst
 BURST_PATIENCE = 0.3    # seconds after which a burst that goes on is begun with anyway

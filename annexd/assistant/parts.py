@@ -66,7 +66,8 @@ from annexd.transfer.job import Direction, Finished, Job, Reason
 from annexd.transfer.transfers import RemoteTable
 
 SLOTS = 2           # transfers at a time
-LOCATIONS_EVERY = 1.5   # seconds between two commits of the git-annex branch while files keep coming
+LOCATIONS_EVERY = 5.0   # seconds that news of locations waits at most while files keep coming
+BURST = 64              # queued transfers that count as files that keep coming
 BATCH = 500         # keys looked up under one hold of the AnnexState lock
 
 log = get_logger(__name__)
@@ -94,7 +95,6 @@ class Parts:
         self._arrived: Pool[Key] = Pool()
         self._arriving: Latest[int] = Latest(0)     # keys in that pool, or being put into files
         self._uploads_done: Latest[int] = Latest(0)
-        self._flushed = 0.0     # monotonic seconds, when locations were written last
         self.watching: Latest[int] = Latest(0)
         specs = load_specs(state)
         self._specs: Latest[Specs] = Latest(specs)
@@ -241,7 +241,6 @@ class Parts:
         recorder = self.transfers.recorder
         if not len(recorder):
             return None
-        self._flushed = time.monotonic()
         return self.merger.own_update(lambda: recorder.flush(annex.locations))
 
     def _flush_and_tell(self, annex: AnnexState) -> BranchUpdate | None:
@@ -252,7 +251,8 @@ class Parts:
 
     def _is_flush_due(self) -> bool:
         """In a burst each commit of the git-annex branch touches nearly all of its directories: make few of them."""
-        return self.board.get().pending_changes == 0 or time.monotonic() - self._flushed >= LOCATIONS_EVERY
+        is_burst = self.board.get().pending_changes or self.transfers.queue.counts().queued >= BURST
+        return not is_burst or self.transfers.recorder.waiting_for() >= LOCATIONS_EVERY
 
     def _replan(self, jobs: Sequence[Job]) -> None:
         waiting = iter(jobs)

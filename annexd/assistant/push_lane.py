@@ -32,7 +32,7 @@ from annexd.transfer.queue import TransferQueue
 FIRST_RETRY = 1.0       # seconds; doubles with each failure
 LONGEST_RETRY = 300.0
 LOOK_FOR_PATH = 2.0     # seconds between two looks for a repository on this machine that is not there
-UPLOADS_STALL = 0.25    # seconds without an upload ending after which the tree goes out before its content
+UPLOADS_STALL = 1.0     # seconds without an upload ending after which the tree goes out before its content
 MERGE_JITTER = 0.1      # seconds; two repositories that merged each other must not push at the same moment for ever
 LOCATIONS_QUIET = 0.05  # seconds without more news of locations after which they are pushed
 LOCATIONS_PATIENCE = 0.3

@@ -157,9 +157,12 @@ class TransferScanner:
         has_ended = Nudge.ENDED in wishes or Nudge.FULL in wishes
         if has_ended and self._ledger.has_open() and self._settle_at is None:
             self._settle_at = time.monotonic() + SETTLE_AFTER
-        if (deltas or Nudge.CHANGED in wishes) and self._pass_at is None:
-            self._put_off_since = time.monotonic()
-            self._pass_at = self._put_off_since + PASS_AFTER
+        if (deltas or Nudge.CHANGED in wishes) and self._pass_at != 0.0:
+            now = time.monotonic()
+            if self._pass_at is None:
+                self._put_off_since = now
+            # One pass after a burst does what many in it would do.
+            self._pass_at = min(now + PASS_AFTER, self._put_off_since + LONGEST_WAIT)
 
     def _asked(self, request: ScanRequest) -> None:
         if request.scan is Scan.FULL:

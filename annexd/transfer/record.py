@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -23,6 +24,12 @@ class LocationRecorder:
         self._lock = threading.Lock()       # a leaf: guards the fields below
         self._changes: dict[tuple[Key, UUID], Presence] = {}
         self._places: set[bytes] = set()
+        self._since: float | None = None    # monotonic seconds of the oldest change
+
+    def waiting_for(self) -> float:
+        """Seconds for which the oldest change has waited; 0 when there is none."""
+        since = self._since
+        return time.monotonic() - since if since is not None else 0.0
 
     def __len__(self) -> int:
         return len(self._changes)
@@ -36,6 +43,8 @@ class LocationRecorder:
         with self._lock:
             for key, uuid, presence in changes:
                 self._changes[key, uuid] = presence
+            if self._changes and self._since is None:
+                self._since = time.monotonic()
             if stored_in is not None:
                 self._places.add(stored_in)
 
@@ -47,6 +56,7 @@ class LocationRecorder:
         with self._lock:
             changes, self._changes = self._changes, {}
             places, self._places = self._places, set()
+            since, self._since = self._since, None
         if not changes:
             return None
         try:
@@ -57,6 +67,7 @@ class LocationRecorder:
             with self._lock:
                 self._changes = {**changes, **self._changes}    # what came meanwhile is newer
                 self._places |= places
+                self._since = since
             raise
 
 

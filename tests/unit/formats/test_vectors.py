@@ -66,6 +66,8 @@ def test_everything_derived_from_a_key_is_as_git_annex_has_it(case: dict[str, An
     assert key.file_name() == name
     assert Key.from_file_name(name) == key
     assert hash_dirs.lower(key) + b"/" == raw(case["lower2"])
+    assert hash_dirs.both(key) == (hash_dirs.mixed(key), hash_dirs.lower(key))
+    assert hash_dirs.both(key, 1) == (hash_dirs.mixed(key, 1), hash_dirs.lower(key, 1))
     assert hash_dirs.mixed(key) + b"/" == raw(case["mixed2"])
     assert hash_dirs.lower(key, 1) + b"/" == raw(case["lower1"])
     assert hash_dirs.mixed(key, 1) + b"/" == raw(case["mixed1"])
