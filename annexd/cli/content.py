@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
 from annexd.annex.worktree import populate
-from annexd.cli.invocation import Failed, Invocation
+from annexd.cli.invocation import Failed, Interrupted, Invocation
 from annexd.cli.reporters.contract import Action, Json
 from annexd.cli.repositories import Names
 from annexd.cli.seek import Item
@@ -16,11 +17,12 @@ from annexd.errors import AnnexError, RemoteError, UserError
 from annexd.formats.key import Key
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.paths import display
+from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, RemoteSpec
 from annexd.remotes.registry import load_specs, open_remote
 from annexd.transfer import perform
-from annexd.transfer.job import Outcome
+from annexd.transfer.job import Outcome, Result
 from annexd.transfer.meter import TransferMeter
 
 ADD_REMOTES = "Maybe add some of these git remotes (git remote add ...):\n"
@@ -31,12 +33,19 @@ _FEW = 500      # keys after which files in the work tree get their content, wit
 class Remotes:
     """The remotes of one command run. Live ones belong to the thread whose AnnexState asks."""
 
-    def __init__(self, annex: AnnexState) -> None:
+    def __init__(self, call: Invocation) -> None:
+        annex = call.annex()
         self.specs: tuple[RemoteSpec, ...] = tuple(sorted(load_specs(annex), key=lambda spec: spec.cost))
         self.names = Names(annex)
+        self.news = call.news
         self.out_of_reach: set[str] = set()
         """Names of remotes that failed as a whole; they are not asked, nor complained about, again."""
+        self._running = call.running
         self._live: dict[tuple[int, str], Remote] = {}
+        self._by_trust = sorted(
+            (spec for spec in self.specs if spec.uuid not in (None, annex.uuid) and not spec.config.ignore),
+            key=lambda spec: self.names.trust(spec.uuid or UUID(b"")) is TrustLevel.UNTRUSTED,
+        )
 
     def named(self, name: str) -> RemoteSpec:
         """The remote of that name or uuid. Raises UserError."""
@@ -56,16 +65,19 @@ class Remotes:
 
     def having(self, annex: AnnexState, key: Key) -> list[RemoteSpec]:
         """The remotes that are said to have the content, cheapest first, untrusted ones last."""
-        there = annex.locations.locations(key)
-        found = [
-            spec
-            for spec in self.specs
-            if spec.uuid is not None
-            and not spec.config.ignore
-            and (spec.uuid in there or spec.config.speculate_present)
-            and spec.uuid != annex.uuid
-        ]
-        return sorted(found, key=lambda spec: self.names.trust(spec.uuid or UUID(b"")) is TrustLevel.UNTRUSTED)
+        return self.among(annex.locations.locations(key))
+
+    def among(self, there: Collection[UUID]) -> list[RemoteSpec]:
+        """The remotes that are among these repositories, or may have anything; cheapest first, untrusted ones last."""
+        return [spec for spec in self._by_trust if spec.uuid in there or spec.config.speculate_present]
+
+    def transfer(
+        self, remote: Remote, direction: Direction, size: int | None, action: Action | None = None
+    ) -> AbstractContextManager[TransferMeter]:
+        """The meter of one transfer, or one batch, while the block runs."""
+        if action is None:
+            return self._running.transfer(remote, direction, size)
+        return self._running.transfer(remote, direction, size, lambda done: action.progress(done, size))
 
     def close(self) -> None:
         """Let go of all of them."""
@@ -106,7 +118,6 @@ def fetch(remotes: Remotes, annex: AnnexState, item: Item, action: Action, specs
     for spec in specs:
         problem = _try_fetch(remotes, annex, item, action, spec)
         if problem is None:
-            annex.locations.record(item.key, annex.uuid, Presence.PRESENT)
             return
         unreachable.append(spec)
     if not specs:
@@ -121,9 +132,8 @@ def fetch_from(remotes: Remotes, annex: AnnexState, item: Item, action: Action, 
     if not spec.available:
         action.warning("cannot access remote")
         raise Failed
-    outcome = perform.download(annex, [remotes.live(annex, spec)], item.key, item.file, meter=_meter(item, action))
+    outcome = download(remotes, annex, item, action, remotes.live(annex, spec))
     require_success(outcome, action, "failed to retrieve content from remote")
-    annex.locations.record(item.key, annex.uuid, Presence.PRESENT)
 
 
 def send(remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: RemoteSpec) -> bool:
@@ -135,10 +145,24 @@ def send(remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: 
     had_it = remote.has_key(item.key)
     if not had_it:
         action.note(f"to {spec.name}...")
-        outcome = perform.upload(annex, remote, item.key, item.file, meter=_meter(item, action))
+        with remotes.transfer(remote, Direction.UPLOAD, item.key.size, action) as meter:
+            outcome = perform.upload(annex, remote, item.key, item.file, meter=meter)
         require_success(outcome, action, "failed to send content to remote")
-    record(annex, item.key, spec, Presence.PRESENT)
+    assert spec.uuid is not None        # `Remotes.named` and `having` give no others
+    remotes.news.there([item.key], spec.uuid)
+    remotes.news.record_when_due(annex)
     return had_it
+
+
+def download(remotes: Remotes, annex: AnnexState, item: Item, action: Action, remote: Remote) -> Outcome:
+    """Get the content from one remote, and take note that it is here."""
+    remotes.news.expect([item.key])
+    with remotes.transfer(remote, Direction.DOWNLOAD, item.key.size, action) as meter:
+        outcome = perform.download(annex, [remote], item.key, item.file, meter=meter)
+    if outcome.is_success:
+        remotes.news.here([item.key])
+        remotes.news.record_when_due(annex)
+    return outcome
 
 
 def record(annex: AnnexState, key: Key, spec: RemoteSpec, presence: Presence) -> None:
@@ -148,9 +172,11 @@ def record(annex: AnnexState, key: Key, spec: RemoteSpec, presence: Presence) ->
 
 
 def require_success(outcome: Outcome, action: Action, message: str) -> None:
-    """Raises Failed, with the reason told, unless the transfer went well."""
+    """Raises Failed, with the reason told, unless the transfer went well; Interrupted when it was stopped."""
     if outcome.is_success:
         return
+    if outcome.result is Result.PAUSED:
+        raise Interrupted
     if outcome.error is not None:
         action.warning(str(outcome.error))
     action.warning(message)
@@ -197,13 +223,10 @@ def _try_fetch(
         action.warning(str(problem))
         return problem
     action.note(f"from {spec.name}...")
-    outcome = perform.download(annex, [remote], item.key, item.file, meter=_meter(item, action))
+    outcome = download(remotes, annex, item, action, remote)
     if outcome.is_success:
         return None
+    if outcome.result is Result.PAUSED:
+        raise Interrupted
     action.warning(str(outcome.error) if outcome.error else "failed to retrieve content from remote")
     return outcome.error or "failed"
-
-
-def _meter(item: Item, action: Action) -> TransferMeter:
-    total = item.key.size
-    return TransferMeter(total, lambda done: action.progress(done, total))

@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from annexd.cli.budget import LIMIT_REACHED, Budget
 from annexd.cli.reporters.contract import Action, Reporter
 from annexd.errors import AnnexError, UserError
 
 if TYPE_CHECKING:
     from annexd.annex.state import AnnexState, AutoInit
+    from annexd.cli.news import LocationNews
+    from annexd.cli.running import RunningTransfers
+    from annexd.cli.seek import Item
     from annexd.formats.key import Key
+    from annexd.transfer.limiter import Limiter
 
 
 class Failed(Exception):
     """Ends an action as failed; the reason was said already."""
+
+
+class Interrupted(Exception):
+    """Ends an action that was stopped half-way, and is to be continued by another run."""
 
 
 class Invocation:
@@ -26,9 +36,12 @@ class Invocation:
     def __init__(self, program: str, command: str, options: Namespace) -> None:
         self.program = program
         self.command = command
+        self.acted = False      # whether any action began
         self._options = options
         self._annex: AnnexState | None = None
         self.reporter: Reporter = _reporter(program, command, options)
+        self.budget = Budget.of(options, self.reporter.write_warning)
+        self._news: LocationNews | None = None
         _override_git_config(options.config)
 
     def annex(self, auto_init: AutoInit | None = None) -> AnnexState:
@@ -39,16 +52,46 @@ class Invocation:
             self._annex = AnnexState.open(os.getcwdb(), auto_init=auto_init or AutoInit.YES, environ=os.environb)
         return self._annex
 
+    @cached_property
+    def limiter(self) -> Limiter:
+        """What holds this command's transfers back."""
+        from annexd.transfer.limiter import limiter_of
+
+        return limiter_of(self.annex(), os.environb)
+
+    @cached_property
+    def running(self) -> RunningTransfers:
+        """The transfers that this command makes now."""
+        from annexd.cli.running import RunningTransfers
+
+        return RunningTransfers(lambda: self.limiter)
+
+    @property
+    def news(self) -> LocationNews:
+        """Where content is now, as far as this command moved it and did not write that down yet."""
+        if self._news is None:
+            from annexd.cli.news import LocationNews
+
+            self._news = LocationNews(self.annex().layout, self.annex().uuid)
+        return self._news
+
     def fresh_annex(self, *, needs_locations: bool = True) -> AnnexState:
         """The annex, with what arrived from other repositories merged into its git-annex branch."""
+        from annexd.annex import unrecorded
+
         annex = self.annex()
         if needs_locations:
+            unrecorded.record_left_behind(annex)
             if self.save():
                 self.recording()
             update = annex.branch.merge_siblings()
             for refused in update.refused:
                 self.reporter.error(f"{os.fsdecode(refused.ref)} was not merged: {refused.reason}")
         return annex
+
+    def acting_on(self, item: Item) -> AbstractContextManager[Action]:
+        """The same for one item that a command works on."""
+        return self.acting(file=item.shown, key=item.key, given=item.given)
 
     @contextmanager
     def acting(
@@ -61,11 +104,14 @@ class Invocation:
         given: Sequence[str] = (),
     ) -> Iterator[Action]:
         """One action: succeeds at the end of the block, fails by an AnnexError, an OSError or `Failed`."""
+        self.acted = True
         action = self.reporter.begin(command or self.command, subject, file=file, key=key, given=given)
         try:
             yield action
         except Failed:
             action.fail()
+        except Interrupted:
+            action.give_up()
         except AnnexError as problem:
             action.error(str(problem))
             action.fail()
@@ -82,7 +128,8 @@ class Invocation:
     def save(self) -> bool:
         """Commit what the journal holds to the git-annex branch, unless annex.alwayscommit forbids it; whether any."""
         annex = self.annex()
-        return annex.config.always_commit and annex.branch.commit().moved
+        was_news = self._news is not None and self._news.settle(annex)
+        return (annex.config.always_commit and annex.branch.commit().moved) or was_news
 
     def conclude(self, *, anything_done: bool) -> int:
         """The usual end of a command that changes things: save, say so, and count the failures."""
@@ -106,12 +153,18 @@ class Invocation:
         return int(asked)
 
     def finish(self) -> int:
-        """The end of all actions: say how many failed; the exit status."""
-        return self.reporter.finish()
+        """The end of all actions: say how many failed; the exit status, 101 when a limit left something undone."""
+        status = self.reporter.finish()
+        return LIMIT_REACHED if self.budget.was_reached else status
 
     def close(self) -> None:
-        """End helper processes."""
-        if self._annex is not None:
+        """End helper processes. What is not recorded yet, as after Ctrl-C, is recorded."""
+        if self._annex is None:
+            return
+        try:
+            if self._news is not None:
+                self._news.settle(self._annex)
+        finally:
             self._annex.close()
             self._annex = None
 

@@ -55,7 +55,7 @@ def run_moving(call: Invocation, options: Namespace, leave: Leave) -> int:
     if source and target:
         raise UserError("moving between two remotes is not supported yet", hint="go by way of here")
     annex = call.fresh_annex()
-    moving = _Moving(call, options, leave, Remotes(annex))
+    moving = _Moving(call, options, leave, Remotes(call))
     try:
         if source:
             act = moving.bring(moving.remotes.named(source))

@@ -1,84 +1,217 @@
-"""Doing something with many files, one after the other or several at a time (-J)."""
+"""Doing something with many files: one after the other, or in several jobs at a time (-J)."""
 
 from __future__ import annotations
 
+import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 from annexd.annex.state import AnnexState
 from annexd.cli.invocation import Invocation
+from annexd.cli.job_queue import FIRST_BATCH, LARGEST_BATCH, JobQueue, Shape
+from annexd.cli.reporters.contract import Board
 from annexd.cli.seek import Item
-from annexd.formats.key import Key
 from annexd.threads.deadline import Deadline
 from annexd.threads.named_thread import NamedThread
+from annexd.transfer.meter import StopReason
 
 Perform = Callable[[AnnexState, Item], bool]
 """Acts on one item with its thread's own state, telling the invocation's reporter; False if nothing was to be done."""
 
+PerformMany = Callable[[AnnexState, Sequence[Item]], Iterable[Item]]
+"""Acts on several small items; yields those that have to be acted on one by one, each when its turn has come."""
+
+TICK_SECONDS = 0.1          # between two looks at what the jobs do
+QUICK_SECONDS = 0.2         # a batch that took less may be larger next time
+END_SECONDS = 5.0           # that jobs get to end after Ctrl-C, before connections are cut
+CUT_SECONDS = 2.0           # and after that
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a command does with each of its items.
+
+    `is_due` is a cheap look at whether anything is to be done, with the main thread's state; `act` looks again, as
+    things may have changed. Items up to 1 MiB are given to `act_on_many` where there is one.
+    """
+
+    act: Perform
+    is_due: Perform = lambda _annex, _item: True
+    act_on_many: PerformMany | None = None
+
 
 def for_each(call: Invocation, items: Iterable[Item], perform: Perform, *, is_batch: bool = False) -> None:
-    """Call `perform` for every item. With -J N, from N threads, but never for one key twice at a time."""
-    annex = call.annex()
-    jobs = call.jobs()
-    if jobs == 1 or is_batch:
-        for item in items:
-            if not perform(annex, item) and is_batch:
-                call.reporter.blank()
+    """Call `perform` for every item: in this thread, or with -J N in N threads, each with a state of its own."""
+    if call.jobs() > 1 and not is_batch:
+        run_jobs(call, items, Task(perform))
         return
-    shared = _SharedItems(items)
-    workers = [_Worker(f"job {n + 1}", annex.fork(), shared, perform) for n in range(jobs)]
-    for worker in workers:
-        worker.thread.start()
-    for worker in workers:
-        worker.thread.join(Deadline(None))
-    for worker in workers:
-        if worker.crash is not None:
-            raise worker.crash
-    for item in shared.later:
-        perform(annex, item)
+    _one_by_one(call, items, Task(perform), is_batch=is_batch)
 
 
-class _SharedItems:
-    """Items that several threads take from. Those of a key that was given out already are kept for later."""
+def run_jobs(call: Invocation, items: Iterable[Item], task: Task, *, is_batch: bool = False) -> None:
+    """Have `task` done with every item, in as many jobs as are wished, each with a thread and a state of its own.
 
-    def __init__(self, items: Iterable[Item]) -> None:
-        self.later: list[Item] = []
-        self._items: Iterator[Item] = iter(items)
-        self._seen: set[Key] = set()
-        # Leaf: guards the fields above. Who has it also looks for the next item, with the main thread's own state.
-        self._lock = threading.Lock()
-
-    def take(self) -> Item | None:
-        """The next item; None when there is none."""
-        with self._lock:
-            for item in self._items:
-                if item.key not in self._seen:
-                    self._seen.add(item.key)
-                    return item
-                self.later.append(item)
-            return None
-
-    def stop(self) -> None:
-        """Give out nothing more."""
-        with self._lock:
-            self._items = iter(())
+    No key is worked on by two jobs at a time. This thread looks for the items and shows how far things have come.
+    Ctrl-C stops what is running where it can be continued, and raises KeyboardInterrupt once that is so. With
+    `is_batch` items are answers to lines of standard input, and done here one by one.
+    """
+    if is_batch:
+        _one_by_one(call, items, task, is_batch=True)
+        return
+    jobs = call.jobs()
+    shape: Shape[Item] = Shape(
+        key_of=lambda item: item.key,
+        size_of=lambda item: item.key.size,
+        in_order=jobs == 1,
+        batches=task.act_on_many is not None,
+    )
+    with call.reporter.showing(jobs) as board:
+        run = _Run(call, JobQueue(shape), task, board, jobs)
+        run.run(items)
 
 
-class _Worker:
-    """One thread of -J."""
+def _one_by_one(call: Invocation, items: Iterable[Item], task: Task, *, is_batch: bool) -> None:
+    annex = call.annex()
+    for item in items:
+        if call.budget.is_over:
+            return
+        did = False
+        if task.is_due(annex, item) and call.budget.admits(item.key.size):
+            did = task.act(annex, item)
+        if is_batch and not did:
+            call.reporter.blank()
 
-    def __init__(self, name: str, annex: AnnexState, shared: _SharedItems, perform: Perform) -> None:
+
+class _Run:
+    """One round of jobs. Belongs to the main thread."""
+
+    def __init__(self, call: Invocation, queue: JobQueue[Item], task: Task, board: Board, jobs: int) -> None:
+        self._call = call
+        self._queue = queue
+        self._task = task
+        self._board = board
+        self._jobs = [_Job(f"job {n + 1}", call.annex().fork(), queue, task, board) for n in range(jobs)]
+        self._interrupted = False
+
+    def run(self, items: Iterable[Item]) -> None:
+        with ExitStack() as ended, _on_interrupt(self._interrupt):
+            ended.callback(self._end)
+            for job in self._jobs:
+                job.thread.start()
+            self._feed(items)
+            self._queue.close()
+            while any(job.thread.is_alive() for job in self._jobs) and not self._interrupted:
+                self._jobs_alive()[0].thread.join(Deadline(TICK_SECONDS))
+                self._look()
+        if self._interrupted:
+            raise KeyboardInterrupt
+        crash = next((job.crash for job in self._jobs if job.crash is not None), None)
+        if crash is not None:
+            raise crash
+
+    def _feed(self, items: Iterable[Item]) -> None:
+        annex, budget = self._call.annex(), self._call.budget
+        next_look = time.monotonic() + TICK_SECONDS
+        for item in items:
+            if self._task.is_due(annex, item) and budget.admits(item.key.size):
+                self._board.expect(item.key.size)
+                self._queue.put(item)
+            while self._queue.is_full or time.monotonic() >= next_look:
+                self._look()
+                next_look = time.monotonic() + TICK_SECONDS
+                self._queue.wait_for_room(TICK_SECONDS)
+            if self._queue.is_stopped:
+                return
+        self._board.all_known()
+
+    def _look(self) -> None:
+        self._board.tick()
+        self._call.running.look(time.monotonic())
+        if self._call.budget.is_over:
+            self._queue.stop()
+
+    def _interrupt(self) -> None:
+        """In the signal handler."""
+        self._interrupted = True
+        self._queue.stop()
+        self._call.running.stop(StopReason.PAUSED)
+
+    def _end(self) -> None:
+        """Whatever happened: no job goes on."""
+        self._queue.stop()
+        deadline = Deadline(END_SECONDS)
+        if not self._wait(deadline):
+            self._call.running.cut()
+            self._wait(Deadline(CUT_SECONDS))
+
+    def _wait(self, deadline: Deadline) -> bool:
+        while alive := self._jobs_alive():
+            if deadline.expired() and self._interrupted:
+                return False
+            alive[0].thread.join(Deadline(TICK_SECONDS))
+            self._board.tick()
+        return True
+
+    def _jobs_alive(self) -> list[_Job]:
+        return [job for job in self._jobs if job.thread.is_alive()]
+
+
+class _Job:
+    """One thread of -J with its state."""
+
+    def __init__(self, name: str, annex: AnnexState, queue: JobQueue[Item], task: Task, board: Board) -> None:
         self.thread = NamedThread(name, self._run)
         self.crash: BaseException | None = None
         self._annex = annex
-        self._shared = shared
-        self._perform = perform
+        self._queue = queue
+        self._task = task
+        self._board = board
+        self._most = FIRST_BATCH
 
     def _run(self) -> None:
         try:
             with self._annex:
-                while (item := self._shared.take()) is not None:
-                    self._perform(self._annex, item)
+                while items := self._queue.take(self._most):
+                    try:
+                        self._do(items)
+                    finally:
+                        self._queue.done(items)
         except BaseException as crash:  # noqa: BLE001  # handed over: the main thread raises it again
-            self._shared.stop()
+            self._queue.stop()
             self.crash = crash
+
+    def _do(self, items: Sequence[Item]) -> None:
+        many = self._task.act_on_many
+        began = time.monotonic()
+        left = {item.key: item.key.size for item in items}
+        for item in items if many is None or len(items) == 1 else many(self._annex, items):
+            if not self._queue.is_stopped:
+                tell = self._board.done if self._task.act(self._annex, item) else self._board.needless
+                tell(left.pop(item.key, None))
+        for size in left.values():
+            self._board.done(size)
+        if time.monotonic() - began < QUICK_SECONDS:
+            self._most = min(2 * self._most, LARGEST_BATCH)
+        else:
+            self._most = max(self._most // 2, FIRST_BATCH)
+
+
+@contextmanager
+def _on_interrupt(handle: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C calls `handle`, and a second one raises KeyboardInterrupt. Outside the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        handle()
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

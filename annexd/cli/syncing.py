@@ -67,7 +67,7 @@ class Sync:
         self._options = options
         self._parts = parts
         self._annex = call.annex()
-        self._remotes = Remotes(self._annex)
+        self._remotes = Remotes(call)
         self._stop = StopSignal()
         self._wanted = PreferredContent()
         self._branch = branch_to_sync(self._annex.refs.head())

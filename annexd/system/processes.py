@@ -183,6 +183,7 @@ class CoProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=1 << 16,
+                process_group=0,    # Ctrl-C is for us: what we say of our work's end still needs them
             )
         except OSError as error:
             raise ProcessError(self.argv, 127, str(error).encode()) from error

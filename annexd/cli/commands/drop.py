@@ -32,8 +32,8 @@ def run(call: Invocation, options: Namespace) -> int:
     from annexd.errors import NotEnoughCopies
     from annexd.transfer.dropping import drop_here, drop_there
 
-    annex = call.fresh_annex()
-    remotes = Remotes(annex)
+    call.fresh_annex()
+    remotes = Remotes(call)
     source = remotes.named(options.source) if options.source and options.source not in HERE else None
     did = False
 

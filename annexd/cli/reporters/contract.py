@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from annexd.formats.key import Key
@@ -34,11 +35,33 @@ class Action(Protocol):
     def progress(self, done: int, total: int | None) -> None:
         """Bytes done so far."""
 
+    def give_up(self) -> None:
+        """The end: it was stopped half-way, which counts neither as success nor as failure."""
+
     def succeed(self) -> None:
         """The end: it worked."""
 
     def fail(self) -> None:
         """The end: it did not."""
+
+
+class Board(Protocol):
+    """How far a command with many files has come. `tick` belongs to the main thread, the rest to any."""
+
+    def expect(self, size: int | None) -> None:
+        """There is one more to work on, of so many bytes."""
+
+    def all_known(self) -> None:
+        """No more will be expected."""
+
+    def done(self, size: int | None) -> None:
+        """One of those expected is through, well or badly."""
+
+    def needless(self, size: int | None) -> None:
+        """One of those expected turned out to need nothing."""
+
+    def tick(self) -> None:
+        """Show how things are now; to be called some ten times a second."""
 
 
 class Reporter(Protocol):
@@ -78,6 +101,12 @@ class Reporter(Protocol):
 
     def failed(self) -> None:
         """Count a failure that no action stands for."""
+
+    def write_warning(self, text: str) -> None:
+        """A line of trouble that belongs to no action, as it is."""
+
+    def showing(self, jobs: int) -> AbstractContextManager[Board]:
+        """Within the block, so many jobs work on many files."""
 
     def finish(self) -> int:
         """Say how many actions failed; the exit status."""

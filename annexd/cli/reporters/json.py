@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
-from annexd.cli.reporters.contract import Action, Json
+from annexd.cli.reporters.board import NoBoard
+from annexd.cli.reporters.contract import Action, Board, Json
 from annexd.cli.reporters.quoting import Quoting, quote
 from annexd.formats.key import Key
+
+PROGRESS_INTERVAL = 0.1     # seconds between two lines of progress of one action
 
 
 class JsonReporter:
@@ -74,6 +79,15 @@ class JsonReporter:
         with self._lock:
             self._failures += 1
 
+    def write_warning(self, text: str) -> None:
+        """Write to standard error."""
+        self.write_error(text + "\n")
+
+    def showing(self, jobs: int) -> AbstractContextManager[Board]:
+        """Nothing is shown but the objects."""
+        del jobs
+        return nullcontext(NoBoard())
+
     def finish(self) -> int:
         """Write "command: N failed" if any did."""
         with self._lock:
@@ -99,6 +113,8 @@ class _JsonAction:
         self._shown = shown
         self._notes: list[str] = []
         self._errors: list[str] = []
+        self._not_before = 0.0
+        self._told = -1         # bytes
 
     def note(self, text: str) -> None:
         self._notes.append(text)
@@ -121,10 +137,18 @@ class _JsonAction:
     def progress(self, done: int, total: int | None) -> None:
         if not self._reporter.with_progress:
             return
+        now = time.monotonic()
+        is_end = total is not None and done >= total
+        if self._told == done or (now < self._not_before and not is_end):
+            return
+        self._not_before, self._told = now + PROGRESS_INTERVAL, done
         shown: dict[str, Json] = {"action": dict(self._collected()), "byte-progress": done}
         if total:
-            shown |= {"total-size": total, "percent-progress": f"{100 * done // total}%"}
+            shown |= {"total-size": total, "percent-progress": _percentage(done, total)}
         self._reporter.record(shown)
+
+    def give_up(self) -> None:
+        return
 
     def succeed(self) -> None:
         self._end(success=True)
@@ -144,6 +168,11 @@ class _JsonAction:
             self._errors.append(text)
         else:
             self._reporter.write_error("".join(f"{indent}{line}\n" for line in text.splitlines()))
+
+
+def _percentage(done: int, total: int) -> str:
+    """Source: git-annex: two decimals, without zeros at the end."""
+    return f"{100 * done / total:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def _text(word: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from annexd.cli.reporters.contract import Action, Json
+from annexd.cli.reporters.board import NoBoard, Row
+from annexd.cli.reporters.contract import Action, Board, Json
 from annexd.cli.reporters.quoting import Quoting, quote
+from annexd.cli.reporters.terminal import FlushingBoard, Piece, Stream, Terminal, can_show_bars, put
 from annexd.formats.key import Key
 
 
@@ -21,6 +23,7 @@ class TextReporter:
         self._command = command
         self._concurrent = concurrent
         self._lock = threading.Lock()       # leaf: guards the two streams and the count
+        self._terminal: Terminal | None = None      # while there are bars below what is written
         self._failures = 0
 
     def begin(
@@ -38,7 +41,10 @@ class TextReporter:
             subject = quote(file, self.quoting)
         elif key is not None and not subject:
             subject = str(key)
-        return _TextAction(self, f"{command} {subject} ", buffered=self._concurrent)
+        terminal = self._terminal
+        if terminal is not None:
+            return _TextAction(self, f"{command} {subject} ", [], terminal.row(f"{command} {subject}"))
+        return _TextAction(self, f"{command} {subject} ", [] if self._concurrent else None)
 
     def begin_silent(self, command: str, *, file: bytes, given: Sequence[str] = ()) -> Action:
         """An action that says nothing but its errors."""
@@ -47,8 +53,7 @@ class TextReporter:
 
     def line(self, data: bytes) -> None:
         """Write `data` as it is."""
-        with self._lock:
-            sys.stdout.buffer.write(data)
+        self.write(data.decode("utf-8", "surrogateescape"))
 
     def record(self, value: Mapping[str, Json]) -> None:
         """Nothing: people read `line`."""
@@ -82,15 +87,39 @@ class TextReporter:
 
     def write(self, text: str) -> None:
         """Write text to standard output."""
-        with self._lock:
-            _put(sys.stdout, text)
+        self.write_all([(Stream.OUT, text)])
 
     def write_error(self, text: str) -> None:
         """Write text to standard error."""
+        self.write_all([(Stream.ERROR, text)])
+
+    def write_warning(self, text: str) -> None:
+        """Write to standard error, on a line of its own."""
+        self.write_all([(Stream.OUT, "\n"), (Stream.ERROR, text + "\n")])
+
+    def write_all(self, pieces: Sequence[Piece]) -> None:
+        """Write these in their order, with nothing of others in between."""
+        terminal = self._terminal
+        if terminal is not None:
+            terminal.put(pieces)
+            return
         with self._lock:
-            sys.stdout.flush()
-            _put(sys.stderr, text)
-            sys.stderr.flush()
+            put(pieces)
+
+    @contextmanager
+    def showing(self, jobs: int) -> Iterator[Board]:
+        """Bars for what is running, on a terminal that can show them."""
+        before = self._concurrent
+        self._concurrent = before or jobs > 1
+        try:
+            if not can_show_bars():
+                yield FlushingBoard()
+                return
+            with Terminal() as self._terminal:
+                yield self._terminal
+        finally:
+            self._terminal = None
+            self._concurrent = before
 
 
 class QuietReporter(TextReporter):
@@ -112,13 +141,22 @@ class QuietReporter(TextReporter):
     def info(self, text: str) -> None:
         """Nothing."""
 
+    @contextmanager
+    def showing(self, jobs: int) -> Iterator[Board]:
+        """Nothing is shown."""
+        del jobs
+        yield NoBoard()
+
 
 class _TextAction:
-    """One line on the terminal, and the lines below it."""
+    """One line on the terminal, and the lines below it: as they come, or with `pending` all of them at the end."""
 
-    def __init__(self, reporter: TextReporter, start: str, *, buffered: bool) -> None:
+    def __init__(
+        self, reporter: TextReporter, start: str, pending: list[Piece] | None = None, row: Row | None = None
+    ) -> None:
         self._reporter = reporter
-        self._pending: list[str] | None = [] if buffered else None
+        self._pending = pending
+        self._row = row
         self._write(start)
 
     def note(self, text: str) -> None:
@@ -134,36 +172,46 @@ class _TextAction:
         self.warning(f"{self._reporter.program}: {text}", indent="")
 
     def warning(self, text: str, *, indent: str = "  ") -> None:
-        self._write("\n")
-        self._flush()
-        self._reporter.write_error("\n".join(indent + line for line in text.splitlines()) + "\n")
+        lines = "\n".join(indent + line for line in text.splitlines()) + "\n"
+        self._put([(Stream.OUT, "\n"), (Stream.ERROR, lines)])
 
     def field(self, name: str, value: Json) -> None:
         del name, value
 
     def progress(self, done: int, total: int | None) -> None:
-        if self._pending is None and total and sys.stdout.isatty():
-            self._write(f"\r{100 * done // total}% ")
+        if self._row is not None:
+            self._row.done, self._row.total = done, total
+
+    def give_up(self) -> None:
+        if self._pending is None:
+            self._write("\n")
+        else:
+            self._pending.clear()
+        self._end()
 
     def succeed(self) -> None:
         self._write("ok\n")
-        self._flush()
+        self._end()
 
     def fail(self) -> None:
         self._write("failed\n")
         self._reporter.failed()
-        self._flush()
+        self._end()
 
     def _write(self, text: str) -> None:
-        if self._pending is None:
-            self._reporter.write(text)
-        else:
-            self._pending.append(text)
+        self._put([(Stream.OUT, text)])
 
-    def _flush(self) -> None:
+    def _put(self, pieces: list[Piece]) -> None:
+        if self._pending is None:
+            self._reporter.write_all(pieces)
+        else:
+            self._pending += pieces
+
+    def _end(self) -> None:
+        if self._row is not None:
+            self._row.end()
         if self._pending:
-            self._reporter.write("".join(self._pending))
-            self._pending.clear()
+            self._reporter.write_all(self._pending)
 
 
 class _QuietAction:
@@ -193,13 +241,11 @@ class _QuietAction:
     def progress(self, done: int, total: int | None) -> None:
         del done, total
 
+    def give_up(self) -> None:
+        return
+
     def succeed(self) -> None:
         return
 
     def fail(self) -> None:
         self._reporter.failed()
-
-
-def _put(stream: TextIO, text: str) -> None:
-    """Write `text`, in which undecodable bytes of file names were kept, whatever the locale can print."""
-    stream.buffer.write(text.encode("utf-8", "surrogateescape"))

@@ -67,7 +67,7 @@ def test_json_progress_repeats_the_action(capfdbinary: pytest.CaptureFixture[byt
     reporter.begin("get", file=b"f", key=KEY).progress(1, 3)
     line = json.loads(capfdbinary.readouterr().out)
     assert line["byte-progress"] == 1
-    assert line["percent-progress"] == "33%"
+    assert line["percent-progress"] == "33.33%"
     assert line["action"]["file"] == "f"
 
 

@@ -1,0 +1,68 @@
+"""Where content is after what a command moved, collected to be written down for all of it at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from annexd.annex.layout import RepoLayout
+from annexd.annex.location_log import Presence
+from annexd.annex.state import AnnexState
+from annexd.annex.unrecorded import UnrecordedNote
+from annexd.formats.key import Key
+from annexd.formats.uuid import UUID
+
+INTERVAL = 60.0     # seconds after which what is collected is written down while more comes
+
+
+class LocationNews:
+    """Any thread may tell; who ends the command records. A note on the disk survives what kills the command."""
+
+    def __init__(self, layout: RepoLayout, here: UUID) -> None:
+        self._here = here
+        self._note = UnrecordedNote(layout)
+        self._lock = threading.Lock()       # guards the fields; under it only the note is written
+        self._changes: dict[tuple[Key, UUID], Presence] = {}
+        self._recorded = time.monotonic()
+
+    def expect(self, keys: Sequence[Key]) -> None:
+        """The content of these may be here in a moment. OSError."""
+        with self._lock:
+            self._note.add(keys, self._here)
+
+    def here(self, keys: Sequence[Key]) -> None:
+        """The content of these is here, as was expected."""
+        with self._lock:
+            self._changes.update(((key, self._here), Presence.PRESENT) for key in keys)
+
+    def there(self, keys: Sequence[Key], uuid: UUID) -> None:
+        """Another repository has the content of these. OSError."""
+        with self._lock:
+            self._note.add(keys, uuid)
+            self._changes.update(((key, uuid), Presence.PRESENT) for key in keys)
+
+    def record_when_due(self, annex: AnnexState) -> None:
+        """Write it down if that was not done for a minute. Raises as `record`."""
+        if time.monotonic() - self._recorded >= INTERVAL:
+            self.record(annex)
+
+    def settle(self, annex: AnnexState) -> bool:
+        """The last of it, when no job runs any more: as `record`, and the note goes."""
+        moved = self.record(annex)
+        self._note.remove()
+        return moved
+
+    def record(self, annex: AnnexState) -> bool:
+        """Write it down; whether there was anything new. Raises LockTimeout, OSError, GitError; then it is kept."""
+        with self._lock:
+            changes = dict(self._changes)
+            self._recorded = time.monotonic()
+        moved = False
+        if changes:
+            moved = annex.locations.record_many((key, uuid, what) for (key, uuid), what in changes.items()).moved
+        with self._lock:
+            for place, what in changes.items():
+                if self._changes.get(place) is what:
+                    del self._changes[place]
+        return moved
