@@ -253,6 +253,8 @@ class Committer:
             with self._turn.held() as annex:
                 if settle(annex, Deadline(LOCK_WAIT)):
                     self._settle_at = time.monotonic() + SETTLE_AFTER
+        except BusyError:
+            self._settle_at = time.monotonic() + SETTLE_AFTER
         except (AnnexError, OSError) as error:
             log.debug("settle.skipped", reason=str(error))      # costs git some reading later, nothing else
 

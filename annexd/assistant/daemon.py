@@ -110,9 +110,10 @@ class _Daemon:
         deadline = Deadline(END_SECONDS)
         try:
             late = self._supervisor.join(Deadline(deadline.limit(END_SECONDS - 1.0)))
-            self._parts.close(deadline)
             if late:
-                log.warning("daemon.threads_late", threads=late)
+                log.warning("daemon.threads_late", threads=late, stacks=stacks.dump_all())
+            if not self._parts.close(deadline):
+                log.warning("daemon.not_closed", **self._parts.describe())
         except _Hurry:
             log.warning("daemon.hurried")
         except FatalError as error:
@@ -150,7 +151,8 @@ class _Daemon:
         self._stop.set()
 
     def _dump(self) -> None:
-        log.info("daemon.dumped", **self._parts.describe(), stacks=stacks.dump_all())
+        log.info("stacks.dumped", stacks=stacks.dump_all())
+        log.info("daemon.dumped", **self._parts.describe())
 
     def _crashed(self, name: str, error: BaseException, parked: bool) -> None:
         """In the crashed thread."""

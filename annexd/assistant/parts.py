@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from annexd.annex.branch import BranchUpdate
@@ -57,6 +57,7 @@ from annexd.system.logging import get_logger
 from annexd.system.mounts import read_mounts
 from annexd.threads.deadline import Deadline
 from annexd.threads.latest import Latest
+from annexd.threads.named_thread import NamedThread
 from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.threads.supervisor import Supervisor
@@ -169,11 +170,19 @@ class Parts:
             "transfers_deferred": len(self.transfers.deferred), "transfers_failed": len(self.transfers.failed),
         }  # fmt: skip
 
-    def close(self, deadline: Deadline) -> None:
-        """End slots and helper processes; what is known of content but not written down yet is written."""
+    def close(self, deadline: Deadline) -> bool:
+        """End slots and helper processes; what is known of content but not written down yet is written.
+
+        False when that was not done at the deadline, as when a thread that hangs has a lock: the start puts it right.
+        """
         self.transfers.queue.close()
         self.transfers.slots.close(deadline)
-        with self.shared.locked() as annex:
+        closing = NamedThread("close", self._close)
+        closing.start()
+        return closing.join(deadline)
+
+    def _close(self) -> None:
+        with suppress(AnnexError, OSError), self.shared.locked() as annex:      # the start finds what is not written
             self._flush(annex)
         self.transfers.deferred.close()
         self.turn.close()
