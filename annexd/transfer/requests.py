@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from annexd.annex.state import AnnexState
@@ -22,10 +22,14 @@ WantsNow = Callable[[AnnexState], Wants]
 
 
 class Planned(NamedTuple):
-    """What came of planning: how many jobs were `queued` anew, and all `jobs`, those included that waited already."""
+    """What came of planning: how many jobs were `queued` anew, and all `jobs`, those included that waited already.
+
+    `locations` are what the logs said, as far as they were read.
+    """
 
     queued: int
     jobs: list[Job]
+    locations: Mapping[Key, Set[UUID]] = {}     # never changed
 
 
 class TransferRequests:
@@ -71,7 +75,7 @@ class TransferRequests:
                 key, file, specs=specs, locations=logs.get(key, frozenset()), wants=wants, reason=reason
             )
         ]
-        return Planned(self._queue.put_many(jobs), jobs)
+        return Planned(self._queue.put_many(jobs), jobs, logs)
 
     def plan_downloads(self, annex: AnnexState, items: Items, reason: Reason) -> Planned:
         """`download`, and the jobs that were or are queued."""

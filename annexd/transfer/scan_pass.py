@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
@@ -73,11 +73,16 @@ class ScanPass:
         """
         self._keys.follow(self._annex, self._now.tree)
         try:
-            missing = self._catch_up({spec.uuid: spec for spec in remotes if spec.uuid is not None}, for_us=True)
-            if missing and not self._everything(missing, stop):
-                return False
-            self._ledger.complete()
-            return not stop.is_set()
+            known, new = self._begin({spec.uuid: spec for spec in remotes if spec.uuid is not None}, for_us=True)
+            us = self._annex.uuid
+            is_done = (
+                self._sweep(new - {us}, stop)   # these first: looking whether all is in order here takes longer
+                and self._catch_up(known, stop)
+                and (us not in new or self._sweep({us}, stop))
+            )
+            if is_done:
+                self._ledger.complete()
+            return is_done
         finally:
             self._ledger.abandon()
 
@@ -97,27 +102,33 @@ class ScanPass:
     def _cursor(self, spec: RemoteSpec | None) -> Cursor:
         return self._now._replace(rules=self._rules + (b"" if spec is None else _rules_of(spec)))
 
-    def _catch_up(self, specs: Mapping[UUID, RemoteSpec], *, for_us: bool) -> set[UUID]:
-        """The changes for those who have a cursor; the repositories for which everything has to be looked at."""
-        participants = {uuid: self._cursor(spec) for uuid, spec in specs.items()}
+    def _begin(self, specs: Mapping[UUID, RemoteSpec], *, for_us: bool) -> tuple[dict[UUID, Cursor], set[UUID]]:
+        """Those who have a cursor, and those for whom everything has to be looked at."""
+        now = {uuid: self._cursor(spec) for uuid, spec in specs.items()}
         if for_us:
-            participants[self._annex.uuid] = self._cursor(None)
-        bases: set[Cursor] = set()
-        missing = set()
-        for uuid, cursor in participants.items():
-            self._ledger.begin(uuid, cursor)
+            now[self._annex.uuid] = self._cursor(None)
+        known = {}
+        for uuid, cursor in now.items():
             base = self._ledger.base(uuid, cursor.rules)
-            if base is None:
-                missing.add(uuid)
-            else:
-                bases.add(base._replace(rules=b""))
+            if base is not None:
+                known[uuid] = base._replace(rules=b"")
+            self._ledger.begin(uuid, cursor)
+        return known, now.keys() - known.keys()
+
+    def _catch_up(self, known: Mapping[UUID, Cursor], stop: StopSignal) -> bool:
+        """What changed since the cursors; whether it came to its end."""
+        us = self._annex.uuid
+        lookout = Lookout(us, is_for_us=us in known, remotes=known.keys() - {us})
+        bases = set(known.values())
         try:
-            for found in scan_search.since(self._annex, self._keys, bases, self._now):
+            for found in scan_search.since(self._annex, self._keys, bases, self._now, lookout):
                 self.look_at(found, Reason.SCAN)
+                if stop.is_set():
+                    return False
             self._forget_unwanted(bases)
         except (RepositoryError, FormatError):      # what a cursor names is gone
-            return set(participants)
-        return missing
+            return self._sweep(set(known), stop)
+        return True
 
     def _forget_unwanted(self, bases: Iterable[Cursor]) -> None:
         """Downloads for files that are gone."""
@@ -125,33 +136,37 @@ class ScanPass:
             for gone in scan_search.keys_gone(self._annex, self._keys, tree, self._now.tree):
                 self._requests.not_wanted(gone)
 
-    def _everything(self, missing: set[UUID], stop: StopSignal) -> bool:
-        """All files, for these repositories; who turns up on the way gets the first part of the way afterwards."""
-        us = self._annex.uuid
-        self.full_for = len(missing)
-        lookout = Lookout(us, is_for_us=us in missing, remotes=missing - {us})
-        reached = 0
-        while True:
-            late: set[UUID] = set()
-            late_until = 0
-            files = scan_search.everything(self._annex, self._keys, self._now.tip, lookout, end=reached or None)
-            for place, found in files:
-                self.look_at(found, Reason.SCAN)
-                if stop.is_set():
-                    return False
-                joined = self._joined()
-                if joined:
-                    lookout.remotes |= joined
-                    late |= joined
-                    late_until = place
-            if not late:
-                return True
-            lookout, reached = Lookout(us, is_for_us=False, remotes=late), late_until
+    def _sweep(self, repositories: Set[UUID], stop: StopSignal, end: int | None = None) -> bool:
+        """All files up to a place, for these repositories; whether it came to its end.
 
-    def _joined(self) -> set[UUID]:
+        Who turns up on the way gets the first part of the way afterwards.
+        """
+        if not repositories:
+            return True
+        us = self._annex.uuid
+        self.full_for += len(repositories)
+        lookout = Lookout(us, is_for_us=us in repositories, remotes=repositories - {us})
+        late: set[UUID] = set()
+        late_until = 0
+        for place, found in scan_search.everything(self._annex, self._keys, self._now.tip, lookout, end=end):
+            self.look_at(found, Reason.SCAN)
+            if stop.is_set():
+                return False
+            joined = self._joined(stop)
+            if joined:
+                lookout.remotes |= joined
+                late |= joined
+                late_until = place
+        return self._sweep(late, stop, late_until)
+
+    def _joined(self, stop: StopSignal) -> set[UUID]:
+        """Remotes that turned up and for which there was no scan before; the others are served at once."""
         specs = {spec.uuid: spec for spec in self._new_remotes() if spec.uuid is not None}
         specs = {uuid: spec for uuid, spec in specs.items() if not self._ledger.is_begun(uuid)}
-        return self._catch_up(specs, for_us=False) if specs else set()
+        known, new = self._begin(specs, for_us=False)
+        if known:
+            self._catch_up(known, stop)
+        return new
 
     def _plan(self, found: Sequence[FoundFile], reason: Reason) -> None:
         annex = self._annex
@@ -165,13 +180,13 @@ class ScanPass:
         self.queued += uploads.queued + downloads.queued
         self.files += len(found)
         self._deferred.satisfied(present)
-        self._tell_of(present)
+        self._tell_of(present, uploads.locations)
         self._populate([f.key for f in found if f.key in present and scan_search.may_be_pointer(annex, f)])
 
-    def _tell_of(self, present: Iterable[Key]) -> None:
+    def _tell_of(self, present: Iterable[Key], known: Mapping[Key, Set[UUID]]) -> None:
         """A crash may have come between content and its log."""
         us = self._annex.uuid
-        logs = self._annex.locations.locations_many(present)
+        logs = known or self._annex.locations.locations_many(present)
         unsaid = [(key, us, Presence.PRESENT) for key, locations in logs.items() if us not in locations]
         if unsaid:
             self._recorder.add(unsaid, self._annex.layout.annex_dir)

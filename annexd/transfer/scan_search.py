@@ -7,7 +7,7 @@ plans transfers looks at each key again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from annexd.formats.hash_dirs import place, place_of
 from annexd.formats.key import Key, key_in_path
 from annexd.formats.logs import presence
 from annexd.formats.uuid import UUID
-from annexd.git.listing import blobs_in
+from annexd.git.listing import blobs_in, changes_in
 from annexd.git.objects import EMPTY_TREE, Oid
 from annexd.git.tree import MODE_GITLINK, TreeChange, Trees
 from annexd.transfer.scan_cursor import Cursor
@@ -117,21 +117,51 @@ def keys_gone(annex: AnnexState, keys: TreeKeys, old: Oid | None, new: Oid | Non
         yield list(some - keys.files_of(some).keys())
 
 
-def changed_keys(annex: AnnexState, keys: TreeKeys, old: Oid | None, new: Oid | None) -> Iterator[list[FoundFile]]:
-    """The files of keys about which two commits of the git-annex branch differ. Raises RepositoryError, GitError."""
-    changed = (key for path in annex.branch.changed_between(old, new) if (key := key_of_any_log(path)) is not None)
-    while some := list(dict.fromkeys(islice(changed, KEYS_AT_ONCE))):
-        yield [FoundFile(*file, key) for key, files in keys.files_of(some).items() for file in files]
+def changed_keys(
+    annex: AnnexState, keys: TreeKeys, old: Oid | None, new: Oid | None, lookout: Lookout
+) -> Iterator[list[FoundFile]]:
+    """The files of keys about which two commits of the git-annex branch differ, as far as they concern `lookout`.
+
+    Raises RepositoryError, GitError.
+    """
+    before, after = (annex.branch.root_of(commit) or EMPTY_TREE for commit in (old, new))
+    if before == after:
+        return
+    changes = changes_in(annex.repo, before, after)
+    while some := list(islice(changes, AT_ONCE)):
+        changed: dict[Key, Oid | None] = {}
+        for path, oid in some:
+            key = key_of_any_log(path)
+            if key is not None:     # whatever else is known of a key may matter to anybody
+                changed[key] = oid if path.endswith(b".log") and key not in changed else None
+        yield _that_concern(annex, keys.files_of(changed), changed, lookout)
 
 
-def since(annex: AnnexState, keys: TreeKeys, bases: Iterable[Cursor], now: Cursor) -> Iterator[list[FoundFile]]:
+def _that_concern(
+    annex: AnnexState, files: Mapping[Key, Sequence[KeyFile]], changed: Mapping[Key, Oid | None], lookout: Lookout
+) -> list[FoundFile]:
+    logs = {key: oid for key in files if (oid := changed[key]) is not None}
+    blobs = annex.objects.read_many(logs.values())
+    data = {key: b"" if blob is None else blob.data for key, blob in zip(logs, blobs, strict=True)}
+    found = []
+    for key, names in files.items():
+        oid = logs.get(key)
+        for file in names:
+            log = None if oid is None else Log(file.place, key.file_name(), oid)
+            if log is None or lookout.concerns(annex, file, log, data[key]):
+                found.append(FoundFile(*file, key))
+    return found
+
+
+def since(
+    annex: AnnexState, keys: TreeKeys, bases: Iterable[Cursor], now: Cursor, lookout: Lookout
+) -> Iterator[list[FoundFile]]:
     """What changed between any of the cursors and now, in tree or branch."""
-    trees = {base.tree for base in bases if base.tree != now.tree}
-    tips = {base.tip for base in bases if base.tip != now.tip}
-    for tree in trees:
+    bases = list(bases)
+    for tree in {base.tree for base in bases} - {now.tree}:
         yield from changed_files(annex, tree, now.tree)
-    for tip in tips:
-        yield from changed_keys(annex, keys, tip, now.tip)
+    for tip in {base.tip for base in bases} - {now.tip}:
+        yield from changed_keys(annex, keys, tip, now.tip, lookout)
 
 
 # -- beside each other
@@ -171,9 +201,11 @@ def _joined(files: Iterator[KeyFile], logs: Iterator[Log]) -> Iterator[tuple[Key
 def _is_in_order(annex: AnnexState, file: KeyFile, name: bytes) -> bool:
     """Whether the content is here, and an unlocked file is no pointer to it any more."""
     key = key_in_path(name)
-    if key is None or not annex.store.is_present(key):
-        return key is None
-    return not may_be_pointer(annex, FoundFile(*file, key))
+    if key is None:
+        return True
+    # The usual place first: computing and trying all of them takes twice as long.
+    is_here = os.path.lexists(annex.layout.object_path(key)) or annex.store.is_present(key)
+    return is_here and not may_be_pointer(annex, FoundFile(*file, key))
 
 
 def may_be_pointer(annex: AnnexState, file: FoundFile) -> bool:
