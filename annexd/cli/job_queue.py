@@ -75,6 +75,12 @@ class JobQueue(Generic[T]):
         """Whether `stop` was called."""
         return self._is_stopped
 
+    @property
+    def has_no_batches(self) -> bool:
+        """Whether no more batches will be given out, as far as can be seen."""
+        line = self._large if self._shape.in_order else self._small
+        return self._is_closed and not any(map(self._is_small, line))
+
     def take(self, most: int = FIRST_BATCH) -> list[T]:
         """The next thing, or up to `most` small ones; [] when there will be no more. Blocks.
 

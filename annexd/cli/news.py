@@ -14,6 +14,7 @@ from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
 
 INTERVAL = 60.0     # seconds after which what is collected is written down while more comes
+MANY = 500          # which the job that read their logs should write down itself
 
 
 class LocationNews:
@@ -25,6 +26,7 @@ class LocationNews:
         self._lock = threading.Lock()       # guards the fields; under it only the note is written
         self._changes: dict[tuple[Key, UUID], Presence] = {}
         self._recorded = time.monotonic()
+        self._moved = False     # whether anything was recorded that was not known
 
     def expect(self, keys: Sequence[Key]) -> None:
         """The content of these may be here in a moment. OSError."""
@@ -42,27 +44,31 @@ class LocationNews:
             self._note.add(keys, uuid)
             self._changes.update(((key, uuid), Presence.PRESENT) for key in keys)
 
+    def __len__(self) -> int:
+        return len(self._changes)
+
     def record_when_due(self, annex: AnnexState) -> None:
         """Write it down if that was not done for a minute. Raises as `record`."""
         if time.monotonic() - self._recorded >= INTERVAL:
             self.record(annex)
 
     def settle(self, annex: AnnexState) -> bool:
-        """The last of it, when no job runs any more: as `record`, and the note goes."""
-        moved = self.record(annex)
+        """The last of it, when no job runs any more: as `record`, and the note goes. Whether there was any news."""
+        self.record(annex)
         self._note.remove()
+        moved, self._moved = self._moved, False
         return moved
 
-    def record(self, annex: AnnexState) -> bool:
-        """Write it down; whether there was anything new. Raises LockTimeout, OSError, GitError; then it is kept."""
+    def record(self, annex: AnnexState) -> None:
+        """Write it down. Raises LockTimeout, OSError, GitError; then it is kept."""
         with self._lock:
             changes = dict(self._changes)
             self._recorded = time.monotonic()
-        moved = False
-        if changes:
-            moved = annex.locations.record_many((key, uuid, what) for (key, uuid), what in changes.items()).moved
+        if not changes:
+            return
+        update = annex.locations.record_many((key, uuid, what) for (key, uuid), what in changes.items())
         with self._lock:
             for place, what in changes.items():
                 if self._changes.get(place) is what:
                     del self._changes[place]
-        return moved
+            self._moved = self._moved or update.moved

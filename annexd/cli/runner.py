@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from annexd.annex.state import AnnexState
 from annexd.cli.invocation import Invocation
 from annexd.cli.job_queue import FIRST_BATCH, LARGEST_BATCH, JobQueue, Shape
+from annexd.cli.news import MANY
 from annexd.cli.reporters.contract import Board
 from annexd.cli.seek import Item
 from annexd.threads.deadline import Deadline
@@ -93,7 +94,7 @@ class _Run:
         self._queue = queue
         self._task = task
         self._board = board
-        self._jobs = [_Job(f"job {n + 1}", call.annex().fork(), queue, task, board) for n in range(jobs)]
+        self._jobs = [_Job(f"job {n + 1}", call, queue, task, board) for n in range(jobs)]
         self._interrupted = False
 
     def run(self, items: Iterable[Item]) -> None:
@@ -162,10 +163,13 @@ class _Run:
 class _Job:
     """One thread of -J with its state."""
 
-    def __init__(self, name: str, annex: AnnexState, queue: JobQueue[Item], task: Task, board: Board) -> None:
+    def __init__(
+        self, name: str, call: Invocation, queue: JobQueue[Item], task: Task, board: Board
+    ) -> None:
         self.thread = NamedThread(name, self._run)
         self.crash: BaseException | None = None
-        self._annex = annex
+        self._annex = call.annex().fork()
+        self._news = call.news
         self._queue = queue
         self._task = task
         self._board = board
@@ -197,6 +201,8 @@ class _Job:
             self._most = min(2 * self._most, LARGEST_BATCH)
         else:
             self._most = max(self._most // 2, FIRST_BATCH)
+        if many is not None and len(items) > 1 and len(self._news) >= MANY and self._queue.has_no_batches:
+            self._news.record(self._annex)      # while others move large files, and knowing the logs already
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ class RunningTransfers:
         self._limiter = limiter
         self._lock = threading.RLock()      # leaf: guards the set; reentrant, for signal handlers
         self._transfers: set[_Transfer] = set()
+        self._cores = os.cpu_count() or 1
         self._stopped: StopReason | None = None
 
     @contextmanager
@@ -50,6 +52,7 @@ class RunningTransfers:
         one = _Transfer(remote, meter, watch)
         with self._lock:
             self._transfers.add(one)
+            meter.has_core_to_spare = 2 * len(self._transfers) <= self._cores
             if self._stopped is not None:
                 meter.stop(self._stopped)
         try:

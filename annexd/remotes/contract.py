@@ -67,6 +67,10 @@ class Meter(Protocol):
     def step(self) -> int:
         """How many bytes to move, at most, before the next `update`; may change meanwhile."""
 
+    @property
+    def has_core_to_spare(self) -> bool:
+        """Whether a second thread for this transfer would find a processor that is free."""
+
     def start_at(self, done: int) -> None:
         """`done` bytes are in place from an earlier try, and were looked at now. Raises as `update`, never waits."""
 
@@ -77,7 +81,7 @@ class Meter(Protocol):
         """
 
 
-LONGEST_STEP = 1 << 20
+LONGEST_STEP = 4 << 20
 
 
 class NoMeter:
@@ -87,6 +91,11 @@ class NoMeter:
     def step(self) -> int:
         """As much as is good for the copying."""
         return LONGEST_STEP
+
+    @property
+    def has_core_to_spare(self) -> bool:
+        """As far as we know."""
+        return True
 
     def start_at(self, done: int) -> None:
         """Nothing to tell."""

@@ -119,9 +119,8 @@ def _copy_from(source_fd: int, dest_fd: int, start: int, key: Key, meter: Meter,
         _read_through(dest_fd, 0, start, check.update, meter.start_at)
         os.lseek(source_fd, start, os.SEEK_SET)
         os.lseek(dest_fd, start, os.SEEK_SET)
-        size = start + files.copy_with_hash(
-            source_fd, dest_fd, check, lambda done: meter.update(start + done), lambda: meter.step
-        )
+        copy = files.copy_with_hash if meter.has_core_to_spare else files.copy_and_hash
+        size = start + copy(source_fd, dest_fd, check, lambda done: meter.update(start + done), lambda: meter.step)
     else:
         meter.start_at(start)
         size = _copy_in_kernel(source_fd, dest_fd, start, meter)

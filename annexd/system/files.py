@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -18,7 +19,11 @@ from annexd.threads.named_thread import NamedThread
 
 SMALL = 1 << 20             # bytes up to which a copy is one read and one write
 CHUNK = 1 << 20
+LARGEST_CHUNK = 4 << 20     # where a disk is fast: threads wait for the interpreter less often
+SMALLEST_CHUNK = 1 << 16
 CHUNKS_IN_FLIGHT = 4
+QUICK_SECONDS = 0.01        # a chunk that took less may be larger next time
+SLOW_SECONDS = 0.2          # and one that took more has to be smaller, so that progress is seen
 REMEMBERED_DIRECTORIES = 100_000
 
 _FICLONE = 0x40049409       # ioctl_ficlone(2)
@@ -153,6 +158,25 @@ def copy_with_hash(
     return _copy_overlapped(src_fd, dst_fd, hasher, progress, step, done)
 
 
+def copy_and_hash(
+    src_fd: int,
+    dst_fd: int,
+    hasher: Hasher,
+    progress: Callable[[int], None] | None = None,
+    step: Callable[[], int] | None = None,
+) -> int:
+    """As `copy_with_hash`, in this thread alone: for when others have all processors busy."""
+    buffer = memoryview(bytearray(CHUNK))
+    done = 0
+    while size := os.readv(src_fd, [buffer if step is None else buffer[: step()]]):
+        hasher.update(buffer[:size])
+        write_all(dst_fd, buffer[:size])
+        done += size
+        if progress is not None:
+            progress(done)
+    return done
+
+
 def _copy_overlapped(
     src_fd: int,
     dst_fd: int,
@@ -164,7 +188,8 @@ def _copy_overlapped(
     free: SimpleQueue[bytearray] = SimpleQueue()
     filled: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
     for _ in range(CHUNKS_IN_FLIGHT):
-        free.put(bytearray(CHUNK))
+        free.put(bytearray(LARGEST_CHUNK))
+    wanted = CHUNK
 
     def hash_chunks() -> None:
         while (chunk := filled.get()) is not None:
@@ -177,17 +202,25 @@ def _copy_overlapped(
     try:
         while True:
             buffer = free.get()
-            size = os.readv(src_fd, [buffer if step is None else memoryview(buffer)[: step()]])
+            began = time.monotonic()
+            size = os.readv(src_fd, [memoryview(buffer)[: wanted if step is None else min(wanted, step())]])
             if not size:
                 return done
             filled.put((buffer, size))      # hashing and writing both only read the buffer
             write_all(dst_fd, memoryview(buffer)[:size])
+            wanted = _next_chunk(wanted, time.monotonic() - began)
             done += size
             if progress is not None:
                 progress(done)
     finally:
         filled.put(None)
         thread.join(Deadline(None))
+
+
+def _next_chunk(size: int, seconds: float) -> int:
+    if seconds < QUICK_SECONDS:
+        return min(2 * size, LARGEST_CHUNK)
+    return max(size // 2, SMALLEST_CHUNK) if seconds > SLOW_SECONDS else size
 
 
 def has_open_writer(path: bytes) -> bool:
@@ -235,6 +268,28 @@ def _is_for_writing(pid: str, number: str) -> bool:
             if line.startswith("flags:"):
                 return int(line.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
     return False
+
+
+def make_dirs(path: bytes, below: bytes) -> None:
+    """Make the directory `path`, and what is missing between it and `below`, which is above it. OSError.
+
+    FileNotFoundError when `below` is gone: where a disk was mounted nothing is to be made in its place.
+    """
+    missing = []
+    while len(path) > len(below):
+        try:
+            os.mkdir(path)
+            break
+        except FileExistsError:
+            break
+        except FileNotFoundError:
+            missing.append(path)
+            path = os.path.dirname(path)
+    else:
+        os.stat(below)      # raises, unless it has come back just now
+    for directory in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(directory)
 
 
 def free_space(path: bytes) -> int:

@@ -24,7 +24,7 @@ class TransferMeter:
     `on_progress` is called in the transfer's thread with the bytes done.
     """
 
-    __slots__ = ("_on_progress", "_pacer", "_stop", "done", "total")
+    __slots__ = ("_on_progress", "_pacer", "_stop", "done", "has_core_to_spare", "total")
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class TransferMeter:
     ) -> None:
         self.done = 0
         self.total = total
+        self.has_core_to_spare = True
         self._on_progress = on_progress
         self._pacer = pacer
         self._stop: StopReason | None = None

@@ -110,6 +110,10 @@ class _Watch:
     def step(self) -> int:
         return self._meter.step
 
+    @property
+    def has_core_to_spare(self) -> bool:
+        return self._meter.has_core_to_spare
+
     def start_at(self, done: int) -> None:
         self._meter.start_at(done)
 

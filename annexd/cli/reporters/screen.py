@@ -17,6 +17,7 @@ from annexd.formats.units import format_seconds, format_size_short
 BAR_WIDTH = 24
 NARROW = 72             # columns, below which there is no room for bars
 RESERVED_LINES = 3      # of the terminal's height that bars leave free
+MARGIN = 3              # columns at the right, for the "^C" that a terminal adds: a new line would shift all
 
 
 class Screen:
@@ -57,6 +58,7 @@ class Screen:
         columns += [Column(width=BAR_WIDTH)] if has_bars else []
         columns += [Column(justify="right", no_wrap=True) for _ in range(4)]
         table = Table.grid(*columns, padding=(0, 1, 0, 0), expand=True)
+        table.width = max(1, self._console.width - MARGIN)
         for row in rows:
             speed = row.speed.at(row.done)
             _add(table, has_bars, _printable(row.label), row.done, row.total, speed)
