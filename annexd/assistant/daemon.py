@@ -20,6 +20,7 @@ from annexd.assistant.status import Alert, Phase, Severity, Status, StatusBoard
 from annexd.errors import AnnexError, FatalError, RepositoryError
 from annexd.system import systemd
 from annexd.system.logging import Level, get_logger, set_up, stderr_console
+from annexd.system.signals import SignalListener
 from annexd.threads import stacks
 from annexd.threads.deadline import Deadline
 from annexd.threads.named_thread import NamedThread
@@ -29,6 +30,7 @@ from annexd.threads.supervisor import Supervisor
 if TYPE_CHECKING:
     from annexd.system.dbus import Notifier
 
+WATCHES_STEP = 0.25
 WATCHES_SECONDS = 60.0      # that setting the watches may take before we say that we are ready anyway
 END_SECONDS = 4.0           # for all threads together, when asked to end
 STATUS_INTERVAL = 1.0       # seconds between two writes of the status, at least
@@ -89,20 +91,25 @@ class _Daemon:
         supervisor = self._supervisor = Supervisor(self._stop, self._crashed)
         parts.register(supervisor)
         status_writer = NamedThread("status", self._write_status)
-        restore = self._listen()
-        try:
+        with self._listener() as listener:
             status_writer.start()
             parts.start()
             supervisor.start()
             self._stop.on_stop(lambda: self._board.set(phase=Phase.STOPPING))
-            if parts.is_watching(Deadline(WATCHES_SECONDS)) and not self._stop.is_set():
-                self._board.set(phase=Phase.RUNNING)
+            self._wait_for_watches()
             systemd.notify("READY=1\nSTATUS=in sync")
-            self._stop.wait()
-            return self._end()
-        finally:
+            listener.wait(self._stop)
+            status = self._end()
             status_writer.join(Deadline(0.5))
-            restore()
+            return status
+
+    def _wait_for_watches(self) -> None:
+        """In short steps, as signals are handled between them only."""
+        deadline = Deadline(WATCHES_SECONDS)
+        while not self._stop.is_set() and not deadline.expired():
+            if self._parts.is_watching(Deadline(deadline.limit(WATCHES_STEP))):
+                self._board.set(phase=Phase.RUNNING)
+                return
 
     def _end(self) -> int:
         systemd.notify("STOPPING=1")
@@ -127,22 +134,15 @@ class _Daemon:
         log.info("daemon.stopped")
         return 0
 
-    def _listen(self) -> Callable[[], None]:
-        handlers = {
+    def _listener(self) -> SignalListener:
+        return SignalListener({
             signal.SIGTERM: self._asked_to_end,
             signal.SIGINT: self._asked_to_end,
-            signal.SIGHUP: lambda *_: self._parts.reload(),
-            signal.SIGUSR1: lambda *_: self._dump(),
-        }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+            signal.SIGHUP: self._parts.reload,
+            signal.SIGUSR1: self._dump,
+        })  # fmt: skip
 
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        return restore
-
-    def _asked_to_end(self, *_: object) -> None:
+    def _asked_to_end(self) -> None:
         if self._stop.is_set():
             if not self._hurried:
                 self._hurried = True
