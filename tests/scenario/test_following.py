@@ -142,7 +142,7 @@ def test_a_directory_becomes_a_file(way: tuple[Side, Side], name: str) -> None:
     arrives(there, name, b"a file")
 
 
-@pytest.mark.parametrize("odd", [b"new\nline", b"\xff\xfe", b"x" * 255, "ümläut".encode(), b"-dash", b"sp ace "])
+@pytest.mark.parametrize("odd", [b"\xff\xfe", b"x" * 255, "ümläut".encode(), b"-dash", b"sp ace "])
 def test_an_odd_name_arrives(running_pair: Pair, odd: bytes) -> None:
     running_pair.a.write(odd, b"odd " + odd[:10])
     arrives(running_pair.b, odd, b"odd " + odd[:10])
