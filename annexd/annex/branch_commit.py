@@ -26,7 +26,7 @@ from annexd.git.object_store import GitObjects
 from annexd.git.objects import COMMIT, EMPTY_TREE, Oid
 from annexd.git.refs import Refs
 from annexd.git.repository import GitRepository
-from annexd.system.files import read_file, write_atomically
+from annexd.system.files import make_dirs, read_file, write_atomically
 from annexd.system.processes import run
 from annexd.threads.faults import reach
 
@@ -202,7 +202,7 @@ class BranchWriter:
         try:
             write_atomically(self._record, data)
         except FileNotFoundError:
-            os.makedirs(self._layout.annexd_dir, exist_ok=True)
+            make_dirs(self._layout.annexd_dir, self._layout.annex_dir)
             write_atomically(self._record, data)
 
     def _index_tip(self) -> Oid | None:

@@ -91,7 +91,8 @@ class Database:
             self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(os.path.dirname(self._path))
         with suppress(DatabaseBroken):
             return self._connect()
         remove(self._path)

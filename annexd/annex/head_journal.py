@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from annexd.annex.layout import RepoLayout
 from annexd.errors import FormatError
 from annexd.git.objects import Oid
-from annexd.system.files import read_file, write_atomically
+from annexd.system.files import make_dirs, read_file, write_atomically
 
 _NAME = b"/checkout.journal"
 _NONE = b"-"
@@ -69,7 +69,7 @@ def note(layout: RepoLayout, move: HeadMove) -> None:
     try:
         write_atomically(path, bytes(move))
     except FileNotFoundError:
-        os.makedirs(layout.annexd_dir, exist_ok=True)
+        make_dirs(layout.annexd_dir, layout.annex_dir)
         write_atomically(path, bytes(move))
 
 

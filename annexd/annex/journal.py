@@ -16,7 +16,7 @@ from annexd.annex.layout import RepoLayout
 from annexd.errors import UnsafePath
 from annexd.formats.journal_names import from_journal_name, to_journal_name
 from annexd.formats.paths import check_repo_path
-from annexd.system.files import read_file, write_atomically
+from annexd.system.files import make_dirs, read_file, write_atomically
 from annexd.system.lock_pool import LOCKS
 from annexd.threads.deadline import Deadline
 
@@ -119,7 +119,7 @@ class Journal:
         # Whoever ends last empties othertmp, unless the lock says that somebody uses it.
         with LOCKS.shared(self._layout.lock(b"othertmp.lck"), Deadline(LOCK_SECONDS)):
             for needed in (directory, othertmp):
-                os.makedirs(needed, exist_ok=True)
+                make_dirs(needed, self._layout.annex_dir)
             write_atomically(_place(directory, path), data, temp_dir=othertmp)
 
 

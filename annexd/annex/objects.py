@@ -111,7 +111,7 @@ class ObjectStore:
         try:
             return os.open(path, flags, mode), path
         except FileNotFoundError:
-            os.makedirs(self._temp_dir, exist_ok=True)
+            files.make_dirs(self._temp_dir, self.layout.annex_dir)
             return os.open(path, flags, mode), path
 
     def open_temp(self, key: Key) -> tuple[int, bytes]:
@@ -121,7 +121,7 @@ class ObjectStore:
         try:
             return os.open(path, flags, 0o666), path
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            files.make_dirs(os.path.dirname(path), self.layout.annex_dir)
             return os.open(path, flags, 0o666), path
 
     def put_bytes(self, data: bytes, key: Key, mode: int = 0o444) -> bytes:
@@ -184,7 +184,7 @@ class ObjectStore:
         if path is None:
             raise ContentMissing(f"the content of {key} is not here")
         target = self.layout.bad_object(key)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        files.make_dirs(os.path.dirname(target), self.layout.annex_dir)
         self.lockdown.thaw_dir(os.path.dirname(path))
         self.lockdown.thaw_file(path)
         os.rename(path, target)
@@ -246,7 +246,7 @@ class ObjectStore:
         directory = path[: path.rindex(b"/")]
         for attempt in range(TRIES):
             try:
-                _make_directory(directory, self.lockdown)
+                _make_directory(directory, self.lockdown, self.layout.annex_dir)
                 act(path)
                 reach("object-placed")
                 self.lockdown.freeze_dir(directory)
@@ -373,7 +373,7 @@ def read_version(layout: RepoLayout) -> int:
     return int(out) if status == 0 else FIRST_VERSION_WITH_LOCK_FILES
 
 
-def _make_directory(directory: bytes, lockdown: Lockdown) -> None:
+def _make_directory(directory: bytes, lockdown: Lockdown, annex_dir: bytes) -> None:
     for _ in range(TRIES):
         try:
             os.mkdir(directory)
@@ -382,17 +382,8 @@ def _make_directory(directory: bytes, lockdown: Lockdown) -> None:
             lockdown.thaw_dir(directory)
             return
         except FileNotFoundError:
-            _make_parents(os.path.dirname(directory))
-    os.makedirs(directory, exist_ok=True)
-
-
-def _make_parents(directory: bytes) -> None:
-    try:
-        os.mkdir(directory)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        os.makedirs(directory, exist_ok=True)
+            files.make_dirs(os.path.dirname(directory), annex_dir)
+    files.make_dirs(directory, annex_dir)
 
 
 def _first_file(places: tuple[bytes, ...]) -> bytes | None:

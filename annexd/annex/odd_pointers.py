@@ -7,7 +7,6 @@ complete, so that only what differs from that tree has to be looked at.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from annexd.formats.pointer import MAX_POINTER, parse_pointer, pointer_for
 from annexd.git.index import GitIndex
 from annexd.git.objects import BLOB, Oid
 from annexd.git.tree import Trees
-from annexd.system.files import read_file, write_atomically
+from annexd.system.files import make_dirs, read_file, write_atomically
 
 _NAME = b"/odd-pointers"
 _OID_DIGITS = 40
@@ -110,7 +109,7 @@ def _save(layout: RepoLayout, known: _List) -> None:
     try:
         write_atomically(path, data)
     except FileNotFoundError:
-        os.makedirs(layout.annexd_dir, exist_ok=True)
+        make_dirs(layout.annexd_dir, layout.annex_dir)
         write_atomically(path, data)
 
 

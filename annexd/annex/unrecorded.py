@@ -43,7 +43,7 @@ class UnrecordedNote:
             hold.release()
 
     def _open(self) -> Hold:
-        os.makedirs(self._directory, exist_ok=True)
+        files.make_dirs(self._directory, os.path.dirname(os.path.dirname(self._directory)))
         path = b"%b/%d-%d" % (self._directory, os.getpid(), next(_serial))
         hold = LOCKS.try_exclusive(path, on_release=OnRelease.UNLINK)
         if hold is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from annexd.annex.layout import RepoLayout
 from annexd.formats.key import Key
 from annexd.formats.transfer_info import parse_info_path
+from annexd.system.files import make_dirs
 from annexd.system.fswatch import FsEvent, FsEventKind, TreeWatcher
 from annexd.threads.stop_signal import StopSignal
 
@@ -21,12 +22,13 @@ class Arrivals:
     """One thread. Tells `on_end` of keys whose download, ours or of another process, is over, in whatever way."""
 
     def __init__(self, layout: RepoLayout, on_end: Callable[[Sequence[Key]], object]) -> None:
+        self._annex_dir = layout.annex_dir
         self._directory = os.path.join(layout.transfer_root, DOWNLOAD)
         self._on_end = on_end
 
     def run(self, stop: StopSignal) -> None:
         """Until `stop`. What is missed is found by the location log."""
-        os.makedirs(self._directory, exist_ok=True)
+        make_dirs(self._directory, self._annex_dir)
         watcher = TreeWatcher(self._directory, self._take, lambda: None, lambda _: None, lambda _: False)
         try:
             watcher.open()

@@ -38,7 +38,8 @@ class RootGuard:
         found = frozenset(p for p in self._mount_points() if p.startswith(self._root + b"/"))
         if not found <= self._inner:
             self._inner |= found
-            os.makedirs(os.path.dirname(self._note), exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(os.path.dirname(self._note))
             write_atomically(self._note, b"".join(p + b"\0" for p in sorted(self._inner)))
 
     def missing_mounts(self) -> tuple[bytes, ...]:

@@ -176,7 +176,7 @@ class FailedTransfers:
         try:
             files.write_atomically(path, info.serialise())
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            files.make_dirs(os.path.dirname(path), self._layout.annex_dir)
             files.write_atomically(path, info.serialise())
 
     def _remove_note(self, failure: Failure) -> None:

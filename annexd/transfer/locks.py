@@ -74,19 +74,19 @@ def announced(
     """
     with ExitStack() as held:
         if direction is Direction.DOWNLOAD:
-            _take(held, layout.download_key_lock(key), key)
-        _take(held, layout.transfer_lock(direction.value, uuid, key), key)
+            _take(held, layout, layout.download_key_lock(key), key)
+        _take(held, layout, layout.transfer_lock(direction.value, uuid, key), key)
         began = started or VectorClock(time.time_ns() * 1000)
         info = InfoFile(layout.transfer_info(direction.value, uuid, key), TransferInfo(began, None, file), key.size)
         held.callback(info.remove)
         yield info
 
 
-def _take(held: ExitStack, path: bytes, key: Key) -> None:
+def _take(held: ExitStack, layout: RepoLayout, path: bytes, key: Key) -> None:
     try:
         lock = LOCKS.try_exclusive(path, on_release=OnRelease.UNLINK)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        files.make_dirs(os.path.dirname(path), layout.annex_dir)
         lock = LOCKS.try_exclusive(path, on_release=OnRelease.UNLINK)
     if lock is None:
         raise TransferInProgress(f"another process transfers {key} already")

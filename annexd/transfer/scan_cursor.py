@@ -59,7 +59,7 @@ def load(path: bytes, us: UUID, deferred: bytes) -> Progress:
 def save(path: bytes, progress: Progress) -> None:
     """Write it down, after everything else on this file system: it must not be the first to be there. OSError."""
     directory = os.path.dirname(path)
-    os.makedirs(directory, exist_ok=True)
+    files.make_dirs(directory, os.path.dirname(os.path.dirname(directory)))
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         files.sync_filesystem(fd)

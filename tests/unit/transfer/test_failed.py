@@ -33,6 +33,7 @@ def clock() -> Clock:
 @pytest.fixture
 def layout(tmp_path: Path) -> RepoLayout:
     git_dir = os.fsencode(tmp_path)
+    os.makedirs(git_dir + b"/annex")      # as every annex has it
     return RepoLayout(git_dir, git_dir, None, True)
 
 
