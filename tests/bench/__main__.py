@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import floors, workloads
+from tests.bench import floors, getting, workloads
 from tests.bench.measure import BenchTimeout, Result
 from tests.bench.peers import Annexd, GitAnnexAssistant, Peer, Syncthing
 from tests.bench.place import remove, work_directory
@@ -99,12 +99,13 @@ def _ratio(value: float | None, base: float | None) -> str:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", default="latency,small1000,small10000,large,start,idle", help="comma-separated")
+    parser.add_argument("--only", default="latency,small1000,small10000,large,start,idle,get", help="comma-separated")
     parser.add_argument("--peers", default="annexd,annexd-locked,git-annex,syncthing", help="comma-separated")
     parser.add_argument("--files", type=int, default=10000, help="files in sync before measuring")
     parser.add_argument("--many", type=int, default=10000, help="files of the large SMALL run")
     parser.add_argument("--no-preload", action="store_true", help="measure in an empty repository")
     parser.add_argument("--large-mib", type=int, default=1024)
+    parser.add_argument("--get-mib", type=int, default=128, help="size of each of the 8 large files of GET")
     parser.add_argument("--rounds", type=int, default=30, help="latency rounds")
     parser.add_argument("--runs", type=int, default=3, help="runs of the other workloads")
     parser.add_argument("--idle", type=float, default=60, help="seconds of idling measured")
@@ -135,7 +136,11 @@ def main() -> int:
                 results.append(workloads.repeat([floors.small_floor(top, count) for _ in range(args.runs)]))
         if "large" in wanted:
             results.append(floors.large_floor(top, source))
-        for name in args.peers.split(","):
+        if "get" in wanted:
+            who = [name for name in ("annexd", "git-annex") if name in args.peers and available(name)]
+            results.extend(getting.Get(top, args.get_mib).results(args.runs, who))
+            print(table(results), "\n", flush=True)
+        for name in args.peers.split(",") if wanted - {"get"} else ():
             if not available(name):
                 results.append(Result("(set-up)", name, note="not installed: left out"))
                 continue
