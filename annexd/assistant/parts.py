@@ -14,6 +14,7 @@ from annexd.annex.state import AnnexState
 from annexd.annex.worktree import annexed_paths
 from annexd.assistant import git_watcher
 from annexd.assistant.alerts import Alerts
+from annexd.assistant.announcer import Announcer
 from annexd.assistant.arrivals import Arrivals
 from annexd.assistant.batch import BatchMaker
 from annexd.assistant.changes import (
@@ -109,6 +110,10 @@ class Parts:
             on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),
         ))  # fmt: skip
         self._troubles = TransferTroubles(alerts, self.transfers.failed.find, self._file_of)
+        recorder, queue = self.transfers.recorder, self.transfers.queue
+        self._announcer = Announcer(
+            self._fork, self._flush, lambda: len(recorder) > 0, lambda: queue.counts().running > 0, self.commits
+        )
         self.merger = self._make_merger()
         self.committer = Committer(
             self.changes, self.shared, self.turn, self._make_batches, self.guard, self.commits,
@@ -128,6 +133,7 @@ class Parts:
         supervisor.add("populate", self._populate_arrived)
         supervisor.add("arrivals", Arrivals(self.layout, self._arrive).run)
         supervisor.add("push", self._make_pusher().run)
+        supervisor.add("announce", self._announcer.run)
         supervisor.add("commit", self.committer.run)
         supervisor.add("merge", self.merger.run)
         supervisor.add("transfer scan", self._make_transfer_scanner().run)
@@ -261,7 +267,8 @@ class Parts:
     def _is_flush_due(self) -> bool:
         """In a burst each commit of the git-annex branch touches nearly all of its directories: make few of them."""
         is_burst = self.board.get().pending_changes or self.transfers.queue.counts().queued >= BURST
-        return not is_burst or self.transfers.recorder.waiting_for() >= LOCATIONS_EVERY
+        patience = max(LOCATIONS_EVERY, self._announcer.patience)
+        return not is_burst or self.transfers.recorder.waiting_for() >= patience
 
     def _replan(self, jobs: Sequence[Job]) -> None:
         waiting = iter(jobs)
@@ -287,7 +294,7 @@ class Parts:
         if done:
             self.board.count(transfers_done=len(done))
             self._arrive([f.job.key for f in done if f.job.direction is Direction.DOWNLOAD])
-            self.commits.put(Commit(Moved.LOCATIONS))
+            self._announcer.news()
         nudge_scanner(self.transfer_scans, Nudge.ENDED)
 
     def _arrive(self, keys: Sequence[Key]) -> None:
