@@ -26,7 +26,7 @@ def test_a_full_event_queue_leads_to_a_scan_that_finds_the_lost_file(pair: Pair)
         pytest.skip("the queue is too long here to be filled in a test")
     with paused(daemon):
         first, second = (os.open(pair.a.path(name), os.O_CREAT | os.O_WRONLY) for name in ("one.tmp", "two.tmp"))
-        for mode in range(limit // 2 + 100):      # two files in turn, as equal events in a row count once
+        for mode in range(limit // 2 + 2000):     # two files in turn, as equal events in a row count once
             os.fchmod(first, 0o600 | mode % 2)
             os.fchmod(second, 0o600 | mode % 2)
         os.close(first)

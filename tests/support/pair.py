@@ -191,6 +191,13 @@ def paused(daemon: programs.Daemon) -> Iterator[None]:
     """The daemon sleeps while the block runs."""
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
+        eventually(lambda: _threads_of(daemon.pid) == {"T"}, 5.0, "all threads of the daemon asleep")
         yield
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
+
+
+def _threads_of(pid: int) -> set[str]:
+    """The states of its threads. Source: proc(5), /proc/[pid]/stat."""
+    tasks = Path(f"/proc/{pid}/task")
+    return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()}
