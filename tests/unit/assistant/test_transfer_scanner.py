@@ -367,8 +367,8 @@ def test_a_remote_that_connects_in_mid_scan_is_taken_in(world: World, monkeypatc
     world.available("b", is_there=False)
     keys = world.add_files(100)
     life.hook = lambda: _connect_once(world, life, b)
-    life.wishes.put(ScanRequest(None, Scan.FULL))
-    eventually(lambda: life.queued() == uploads(a, keys) | uploads(b, keys), LIMIT)
+    life.ask(ScanRequest(None, Scan.FULL))
+    assert life.queued() == uploads(a, keys) | uploads(b, keys)
     assert len(life.looked) < 2 * 100 + 40, "what was seen after it connected is not looked at again"
     life.finish_all()
     life.wait_until_noted()
