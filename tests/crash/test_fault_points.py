@@ -104,3 +104,17 @@ def test_dying_between_a_pack_and_its_index_loses_nothing(
     restart_after_death(pair.a)
     pair.a.start()
     judge(alice, bob)
+
+
+def test_dying_while_content_takes_the_place_of_pointers_loses_nothing(
+    pair: Pair, people: Callable[[int], tuple[Person, Person]], judge: Judge
+) -> None:
+    alice, bob = people(5)
+    pair.a.git("config", "remote.b.annex-ignore", "true")       # so that the other side has to get it itself
+    pair.b.spawn(ANNEXD_FAULT="populate-half:3")
+    pair.a.start()
+    write_much(pair.a, alice)
+    restart_after_death(pair.b)
+    alice.work(3)
+    pair.b.start()
+    judge(alice, bob)

@@ -11,7 +11,7 @@ import pytest
 from tests.crash import ground
 from tests.crash.conftest import Judge
 from tests.crash.load import Person
-from tests.support.pair import Pair
+from tests.support.pair import Pair, Side
 
 LONGEST_LIFE = 1.6      # seconds from the start of a daemon to its end; the shortest ends are before it is ready
 PACE = 0.05             # seconds between two things that people do
@@ -19,7 +19,9 @@ PACE = 0.05             # seconds between two things that people do
 People = Callable[[int], tuple[Person, Person]]
 
 
-def kill_and_restart(pair: Pair, alice: Person, bob: Person, moments: random.Random, rounds: int) -> None:
+def kill_and_restart(
+    pair: Pair, alice: Person, bob: Person, moments: random.Random, rounds: int, kill: Callable[[Side], None] = Side.kill
+) -> None:
     """So many times: people work, and one daemon or both die and are started again."""
     for side in pair:
         side.spawn()
@@ -31,7 +33,7 @@ def kill_and_restart(pair: Pair, alice: Person, bob: Person, moments: random.Ran
         victims = moments.choice(([pair.a], [pair.b], [pair.a, pair.b]))
         for side in victims:
             assert side.running is not None and side.running.is_running(), "a daemon died by itself"
-            side.kill()
+            kill(side)
         ground.assert_nothing_named_is_absent(pair)
         for person in (alice, bob):
             person.work(moments.randrange(3))
@@ -52,6 +54,16 @@ def test_kills_under_load_lose_nothing(pair: Pair, people: People, judge: Judge,
 def test_many_kills_under_load_lose_nothing(pair: Pair, people: People, judge: Judge, seed: int) -> None:
     alice, bob = people(seed)
     kill_and_restart(pair, alice, bob, random.Random(seed), rounds=15)
+    judge(alice, bob)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_kills_of_daemons_with_their_helpers_lose_nothing(pair: Pair, people: People, judge: Judge, seed: int) -> None:
+    """As when the machine runs out of memory: git commands die half-way, too."""
+    alice, bob = people(seed)
+    kill_and_restart(pair, alice, bob, random.Random(seed), rounds=15, kill=Side.kill_all)
     judge(alice, bob)
 
 

@@ -84,6 +84,28 @@ def test_a_damaged_index_is_set_aside_and_made_anew(pair: Pair, oracle: Oracle, 
     oracle.assert_sound(pair.b.repo)
 
 
+def test_a_lost_index_is_no_deletion_of_everything(pair: Pair, oracle: Oracle) -> None:
+    pair.start()
+    pair.assert_syncs("one.txt")
+    pair.assert_syncs("folder/two.txt")
+    pair.settle()
+    pair.a.repo.joinpath(".git/index").unlink()
+    pair.assert_syncs("while it runs.txt")
+    assert pair.b.has("one.txt", b"one.txt is well\n") and pair.b.path("folder/two.txt").exists()
+    pair.settle()
+    pair.a.stop()
+    pair.a.repo.joinpath(".git/index").unlink()
+    pair.a.path("one.txt").unlink()         # nobody can tell any more whether it was deleted
+    pair.a.write("while it is down.txt", b"written while it is down\n")
+    pair.a.start()
+    eventually(lambda: pair.b.has("while it is down.txt", b"written while it is down\n"), SYNC_LIMIT)
+    eventually(lambda: pair.a.has("one.txt", b"one.txt is well\n"), SYNC_LIMIT)
+    pair.settle()
+    pair.stop()
+    assert pair.b.has("one.txt", b"one.txt is well\n") and pair.b.path("folder/two.txt").exists()
+    oracle.assert_sound(pair.a.repo)
+
+
 def test_a_damaged_index_of_the_annex_is_made_anew(pair: Pair, oracle: Oracle) -> None:
     pair.start()
     pair.assert_syncs("one.txt")

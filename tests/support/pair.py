@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Side:
             process = subprocess.Popen(
                 [*wrapper, sys.executable, "-m", "annexd", "run"],
                 cwd=self.repo, env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                start_new_session=True,
             )  # fmt: skip
         self.running = programs.Daemon(self.repo, process, self.output)
         self._stack.callback(self.running.kill)
@@ -54,6 +55,13 @@ class Side:
     def kill(self) -> None:
         """kill -9."""
         assert self.running is not None
+        self.running.kill()
+
+    def kill_all(self) -> None:
+        """kill -9 for a spawned daemon and the git processes that it started."""
+        assert self.running is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.running.pid, signal.SIGKILL)
         self.running.kill()
 
     def stop(self) -> None:
