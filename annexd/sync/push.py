@@ -108,7 +108,8 @@ class RemotePusher:
         refused = [d.ref for d in plan if outcomes[d.ref] in (Outcome.MOVED, Outcome.NOT_FAST_FORWARD)]
         if any(ref != HEADS + ANNEX for ref in refused):
             return PushOutcome(PushKind.REJECTED, "the remote has commits that are not here")
-        return PushOutcome(PushKind.PUSHED)
+        is_news = Outcome.DELIVERED in outcomes.values()
+        return PushOutcome(PushKind.PUSHED if is_news else PushKind.UP_TO_DATE)
 
     def _direct(self, spec: RemoteSpec) -> DirectDelivery | None:
         repo = self._annex.repo
