@@ -24,6 +24,7 @@ from annexd.system.logging import get_logger
 from annexd.threads.latest import Latest
 from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
+from annexd.transfer.slot_count import slots_wanted
 from annexd.transfer.transfers import RemoteTable, Transfers
 
 log = get_logger(__name__)
@@ -111,6 +112,8 @@ class ConfigMonitor:
     def _act_on(self, before: AnnexConfig, now: AnnexConfig) -> None:
         if before != now:
             log.info("config.reloaded")
+        if now.jobs != before.jobs:
+            self._transfers.slots.resize(slots_wanted(now.jobs))
         if now.autocommit and not before.autocommit:
             self._tree_scans.put(TreeScan.FULL)
         if now.disk_reserve != before.disk_reserve:

@@ -65,9 +65,9 @@ from annexd.threads.supervisor import Supervisor
 from annexd.transfer import transfers as transferring
 from annexd.transfer.deferred_store import DeferredStore
 from annexd.transfer.job import Direction, Finished, Job, Reason
+from annexd.transfer.slot_count import slots_wanted
 from annexd.transfer.transfers import RemoteTable
 
-SLOTS = 2           # transfers at a time
 LOCATIONS_EVERY = 5.0   # seconds that news of locations waits at most while files keep coming
 BURST = 64              # queued transfers that count as files that keep coming
 BATCH = 500         # keys looked up under one hold of the AnnexState lock
@@ -104,7 +104,7 @@ class Parts:
         publish_remotes(board, specs)
         self.transfers = transferring.build(transferring.Plan(
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
-            replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug, slots=SLOTS,
+            replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug, slots=slots_wanted(self.shared.config.jobs),
             config=lambda: self.shared.config,
             deferred=DeferredStore.open(self.layout.annexd_dir + b"/deferred.db"),
             on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),

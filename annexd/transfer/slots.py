@@ -46,7 +46,7 @@ OnBug = Callable[[str, BaseException], None]
 
 
 class SlotPool:
-    """A fixed number of slots. `give` and `idle_count` are for one thread, the controller; the rest for any.
+    """Slots, whose number may change. `give` and `idle_count` are for one thread, the controller; the rest for any.
 
     `on_finished` is called in the slot's thread, exactly once for each work given, whatever happened; when it returns
     the slot counts as idle and `on_idle` is called. `on_bug` learns of errors that are not expected ones.
@@ -61,19 +61,45 @@ class SlotPool:
         on_idle: Callable[[], None] = lambda: None,
         on_bug: OnBug = lambda _name, _error: None,
     ) -> None:
-        self._slots = [_Slot(n, make_worker, on_finished, self._ended, on_bug) for n in range(1, count + 1)]
-        self._idle: Pool[_Slot] = Pool()
-        self._idle.put_many(self._slots)
+        self._new_slot: Callable[[int], _Slot] = lambda n: _Slot(n, make_worker, on_finished, self._ended, on_bug)
         self._on_idle = on_idle
         self._stop = StopSignal()
+        self._lock = threading.Lock()       # a leaf: guards the fields below
+        self._is_started = False
+        self._made = 0
+        self._slots: list[_Slot] = []
+        self._idle: list[_Slot] = []
+        self._leaving: list[_Slot] = []     # too many, but at work still
+        self.resize(count)
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def start(self) -> None:
         """Start the threads."""
-        for slot in self._slots:
-            slot.start(self._stop)
+        with self._lock:
+            self._is_started = True
+            for slot in self._slots:
+                slot.start(self._stop)
+
+    def resize(self, count: int) -> None:
+        """Have this many slots from now on; those that are too many end after the work they do."""
+        with self._lock:
+            while len(self._slots) < count:
+                self._made += 1
+                slot = self._new_slot(self._made)
+                self._slots.append(slot)
+                self._idle.append(slot)
+                if self._is_started:
+                    slot.start(self._stop)
+            surplus = self._slots[count:]
+            del self._slots[count:]
+            over = [slot for slot in surplus if slot in self._idle]
+            self._idle = [slot for slot in self._idle if slot not in surplus]
+            self._leaving += [slot for slot in surplus if slot not in over]
+        for slot in over:
+            slot.end()
+        self._on_idle()
 
     def idle_count(self) -> int:
         """How many slots could be given work now."""
@@ -81,16 +107,15 @@ class SlotPool:
 
     def give(self, work: Work) -> None:
         """Hand work to an idle slot. LookupError when there is none."""
-        slots = self._idle.take_all()
-        if not slots:
-            raise LookupError("no slot is idle")
-        slot = slots.pop()      # the one that worked last still has its remotes open
-        self._idle.put_many(slots)
+        with self._lock:
+            if not self._idle:
+                raise LookupError("no slot is idle")
+            slot = self._idle.pop()     # the one that worked last still has its remotes open
         slot.give(work)
 
     def running(self) -> list[Running]:
         """What the slots do now."""
-        return [running for slot in self._slots if (running := slot.running()) is not None]
+        return [running for slot in self._all() if (running := slot.running()) is not None]
 
     def stop_transfer(self, identity: Identity, reason: StopReason) -> bool:
         """End a running transfer early; False when it does not run, or runs in a batch, which ends in a moment."""
@@ -98,17 +123,26 @@ class SlotPool:
 
     def stop_where(self, concerns: Callable[[Identity], bool], reason: StopReason) -> int:
         """End early the transfers that `concerns` picks; how many."""
-        return sum(slot.stop_transfer(concerns, reason) for slot in self._slots)
+        return sum(slot.stop_transfer(concerns, reason) for slot in self._all())
 
     def close(self, deadline: Deadline) -> bool:
         """Stop what runs, end the threads; whether all ended before the deadline."""
         self._stop.set()
         self.stop_where(lambda _: True, StopReason.PAUSED)
-        late = [slot for slot in self._slots if not slot.join(deadline)]
+        late = [slot for slot in self._all() if not slot.join(deadline)]
         return not late
 
+    def _all(self) -> list[_Slot]:
+        with self._lock:
+            return [*self._slots, *self._leaving]
+
     def _ended(self, slot: _Slot) -> None:
-        self._idle.put(slot)
+        with self._lock:
+            if slot in self._slots:
+                self._idle.append(slot)
+            else:
+                self._leaving.remove(slot)
+                slot.end()
         self._on_idle()
 
 
@@ -132,6 +166,7 @@ class _Slot:
         self._current: tuple[Work, TransferMeter, float] | None = None      # replaced as a whole
         self._worker: Worker | None = None                                  # the slot's thread only
         self._thread: NamedThread | None = None
+        self._is_over = False
         self._stop_lock = threading.Lock()      # a leaf: guards _current against a stop that comes as work changes
 
     @property
@@ -144,6 +179,11 @@ class _Slot:
 
     def give(self, work: Work) -> None:
         self._inbox.put(work)
+
+    def end(self) -> None:
+        """There will be no more work."""
+        self._is_over = True
+        self._inbox.close()
 
     def join(self, deadline: Deadline) -> bool:
         return self._thread is None or self._thread.join(deadline)
@@ -167,7 +207,7 @@ class _Slot:
 
     def _run(self, stop: StopSignal) -> None:
         try:
-            while not stop.is_set():
+            while not (stop.is_set() or self._is_over):
                 works = self._inbox.drain(stop, timeout=IDLE_SECONDS if self._worker is not None else None)
                 for work in works:
                     self._do(work)

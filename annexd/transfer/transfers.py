@@ -21,6 +21,7 @@ from annexd.transfer.gate import RemoteGate
 from annexd.transfer.queue import TransferQueue
 from annexd.transfer.record import LocationRecorder
 from annexd.transfer.requests import TransferRequests, WantsNow
+from annexd.transfer.slot_count import slots_for
 from annexd.transfer.slots import OnBug, SlotPool
 from annexd.transfer.wanted import PreferredContent
 from annexd.transfer.worker import OpenRemote, TransferWorker
@@ -56,8 +57,8 @@ class Plan:
     `replan` is called by the controller's thread with jobs to be planned anew: it should hand them to
     `TransferRequests.replan` with a state that it may use. `tell` is called in a slot's thread with what ended.
     `deferred` keeps the downloads without a source (None: in memory only), and `on_much_deferred` is called when
-    `DeferredDownloads.flush` should be. `slots` is their number; one remote gets at most all but one of them, so that
-    it cannot keep the others waiting.
+    `DeferredDownloads.flush` should be. `slots` is their number at first; see `slots_for` for how
+    many of them one remote gets.
     """
 
     layout: RepoLayout
@@ -97,8 +98,7 @@ def build(plan: Plan) -> Transfers:
     queue = TransferQueue(cost_of=table.cost, on_work=bell.ring)
     deferred = DeferredDownloads(plan.deferred, on_full=plan.on_much_deferred)
     failed = FailedTransfers(plan.layout)
-    limit = max(1, plan.slots - 1)
-    gate = RemoteGate(lambda _: limit)
+    gate = RemoteGate(lambda uuid: slots_for(table.get().get(uuid), len(slots)))
     recorder = LocationRecorder()
     requests = TransferRequests(queue, deferred, failed, gate, table.get, plan.wants)
     aftermath = Aftermath(

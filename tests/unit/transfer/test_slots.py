@@ -216,3 +216,45 @@ def test_stopping_wakes_idle_slots(ends: Ends) -> None:
     began = Deadline(5)
     assert pool.close(Deadline(5))
     assert not began.expired()
+
+
+def test_more_slots_can_be_had_while_some_are_at_work(pools: list[SlotPool], ends: Ends) -> None:
+    hold = threading.Event()
+    pool = start(pools, ends, 1, {b"1": lambda _: _wait(hold), b"2": lambda _: _wait(hold)})
+    pool.give(work(1))
+    assert pool.idle_count() == 0
+    pool.resize(2)
+    assert len(pool) == 2
+    pool.give(work(2))
+    eventually(lambda: len(pool.running()) == 2)
+    hold.set()
+    eventually(lambda: len(ends.all) == 2 and pool.idle_count() == 2)
+
+
+def test_slots_that_are_too_many_finish_their_work_first(pools: list[SlotPool], ends: Ends) -> None:
+    hold = threading.Event()
+    pool = start(pools, ends, 3, {b"%d" % n: lambda _: _wait(hold) for n in (1, 2)})
+    threads = [slot._thread for slot in pool._slots]
+    pool.give(work(1))
+    pool.give(work(2))
+    pool.resize(1)
+    assert len(pool) == 1
+    eventually(lambda: len(pool.running()) == 2, what="what runs can still be seen, and stopped")
+    hold.set()
+    eventually(lambda: len(ends.all) == 2 and pool.idle_count() == 1)
+    eventually(lambda: sum(thread is not None and thread.is_alive() for thread in threads) == 1)
+    pool.give(work(3))
+    eventually(lambda: len(ends.all) == 3)
+
+
+def test_the_number_of_slots_can_change_again_and_again_under_load(pools: list[SlotPool], ends: Ends) -> None:
+    pool = start(pools, ends, 2, {})
+    for number in range(200):
+        pool.resize(1 + number % 3)
+        eventually(pool.idle_count)
+        pool.give(work(number))
+    eventually(lambda: len(ends.all) == 200 and pool.idle_count() == len(pool) == 2)
+
+
+def _wait(event: threading.Event) -> None:
+    assert event.wait(10)
