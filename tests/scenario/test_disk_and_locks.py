@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -116,6 +117,14 @@ def test_a_merge_that_a_person_has_under_way_is_left_to_them(pair: Pair) -> None
     eventually(lambda: a.has("comes.txt", b"comes from b\n"), SYNC_LIMIT)
 
 
+def is_free(lock: BinaryIO) -> bool:
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", ["journal.lck", "othertmp.lck"])
 def test_locks_of_a_running_git_annex_are_waited_for(pair: Pair, name: str) -> None:
     a, b = pair
@@ -136,4 +145,4 @@ def test_locks_of_a_running_git_annex_are_waited_for(pair: Pair, name: str) -> N
         process.communicate()
     eventually(lambda: b.has("waits.txt", b"waits for the lock\n"), SYNC_LIMIT)
     with path.open("r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)      # free again
+        eventually(lambda: is_free(file), SYNC_LIMIT, "the lock to be free again")

@@ -163,6 +163,8 @@ def test_a_large_file_arrives(way: tuple[Side, Side], name: str) -> None:
 
 
 def test_both_sides_end_equal_and_clean(running_pair: Pair) -> None:
+    running_pair.a.write("last", b"after all the others")
+    arrives(running_pair.b, "last", b"after all the others")
     running_pair.settle()
     for side in running_pair:
         assert side.alerts() == ""
