@@ -19,8 +19,15 @@ from annexd.formats.logs.lines import lines_of
 from annexd.formats.uuid import UUID
 from annexd.formats.vector_clock import VectorClock
 from annexd.system.clock import Clock
+from annexd.system.logging import get_logger
 
 _USUAL = re.compile(rb"(?:\d{1,19}s [01X] [^\r\n]*\n)*")
+
+
+COMPLAINTS = 1000   # damaged logs that are remembered, so that each is told of once
+SHOWN = 100         # bytes of damage that a warning shows
+
+log = get_logger(__name__)
 
 
 class Presence(enum.Enum):
@@ -37,16 +44,25 @@ class LocationLog:
     def __init__(self, branch: AnnexBranch, clock: Clock) -> None:
         self._branch = branch
         self._clock = clock
+        self._odd: set[bytes] = set()       # logs that were complained about
 
     def locations(self, key: Key) -> frozenset[UUID]:
         """The repositories that are said to have the content."""
-        return frozenset(presence.present(self._branch.read(location_log(key))))
+        path = location_log(key)
+        return self._present(path, self._branch.read(path))
 
     def locations_many(self, keys: Iterable[Key]) -> dict[Key, frozenset[UUID]]:
         """The same for many keys at once, which is much faster."""
         paths = {key: location_log(key) for key in keys}
         logs = self._branch.read_many(list(paths.values()))
-        return {key: frozenset(presence.present(logs.get(path))) for key, path in paths.items()}
+        return {key: self._present(path, logs.get(path)) for key, path in paths.items()}
+
+    def _present(self, path: bytes, data: bytes | None) -> frozenset[UUID]:
+        if data and not _USUAL.fullmatch(data) and path not in self._odd and (odd := _unknown_lines(data)):
+            if len(self._odd) < COMPLAINTS:
+                self._odd.add(path)
+            log.warning("location_log.damaged", file=path, ignored=odd[:SHOWN])
+        return frozenset(presence.present(data))
 
     def is_dead(self, key: Key) -> bool:
         """Whether the key was given up everywhere."""

@@ -76,7 +76,12 @@ def _commit_journal(state: AnnexState) -> list[str]:
     if state.branch.journal_is_empty() or not state.config.always_commit:
         return []
     update = state.branch.commit()
-    return ["committed the journal that an earlier process had left"] if update.moved else []
+    done = ["committed the journal that an earlier process had left"] if update.moved else []
+    odd = _names(state.layout.journal_dir) if not state.branch.journal_is_empty() else []
+    return done + [
+        f"left alone what is no file of the git-annex branch: {display(state.layout.journal_dir + b'/' + name)}"
+        for name in odd
+    ]
 
 
 def _remove_stale_transfers(state: AnnexState) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,8 +11,11 @@ from annexd.annex.branch import SETTINGS_LOGS, AnnexBranch, SettingsVersion
 from annexd.formats.logs import config, group, numcopies, trust, uuid_based
 from annexd.formats.logs import map as map_log
 from annexd.formats.logs import remote as remote_log
+from annexd.formats.logs.lines import lines_of
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Settings:
     expressions: Mapping[bytes, Mapping[UUID, bytes]] = field(default_factory=dict)
     """Preferred and required content, by the log's name."""
     group_wanted: Mapping[bytes, bytes] = field(default_factory=dict)
+    damaged: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Logs that hold more than text, each with the first such line; what makes no sense in them is passed over."""
 
     @classmethod
     def load(
@@ -53,6 +59,7 @@ class Settings:
             remotes=remotes,
             expressions={name: uuid_based.values(logs.get(name)) for name in _EXPRESSION_LOGS},
             group_wanted=map_log.values(logs.get(b"group-preferred-content.log")),
+            damaged={name: odd for name, data in logs.items() if (odd := _first_odd_line(data)) is not None},
         )
 
     def trust(self, uuid: UUID) -> TrustLevel:
@@ -78,6 +85,10 @@ class Settings:
     def required(self, uuid: UUID) -> bytes | None:
         """The required content expression of a repository; None when it has none."""
         return self.expressions.get(_REQUIRED, {}).get(uuid) or None
+
+
+def _first_odd_line(data: bytes) -> bytes | None:
+    return next((line for line in lines_of(data) if _CONTROL.search(line)), None)
 
 
 _WANTED = b"preferred-content.log"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from annexd.annex.config import AnnexConfig
@@ -26,6 +26,8 @@ from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.slot_count import slots_wanted
 from annexd.transfer.transfers import RemoteTable, Transfers
+
+SHOWN = 60      # bytes of a damaged line that an alert shows
 
 log = get_logger(__name__)
 
@@ -108,6 +110,18 @@ class ConfigMonitor:
             return
         self._alerts.clear("config")
         self._act_on(before, self._shared.config)
+        self._tell_of_damage(self._own.settings.damaged)
+
+    def _tell_of_damage(self, damaged: Mapping[bytes, bytes]) -> None:
+        if damaged:
+            shown = ", ".join(f"{display(name)} ({display(line[:SHOWN])})" for name, line in sorted(damaged.items()))
+            self._alerts.raise_alert(
+                "settings-logs",
+                f"lines that make no sense in logs of the git-annex branch are passed over: {shown}",
+                hint="git log git-annex shows where they came from",
+            )
+        else:
+            self._alerts.clear("settings-logs")
 
     def _act_on(self, before: AnnexConfig, now: AnnexConfig) -> None:
         if before != now:
@@ -138,6 +152,7 @@ class ConfigMonitor:
         self._specs.replace(found)
         for uuid in self._table.replace(found):
             self._transfers.requests.remote_is_gone(uuid)
+        self._transfers.queue.wake()        # limits may have changed
         self._commits.put(Reconnect(None))
         known = {spec.uuid: _transfers_with(spec) for spec in before}
         for spec in found:

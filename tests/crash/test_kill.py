@@ -17,10 +17,11 @@ LONGEST_LIFE = 1.6      # seconds from the start of a daemon to its end; the sho
 PACE = 0.05             # seconds between two things that people do
 
 People = Callable[[int], tuple[Person, Person]]
+Kill = Callable[[Side], None]
 
 
 def kill_and_restart(
-    pair: Pair, alice: Person, bob: Person, moments: random.Random, rounds: int, kill: Callable[[Side], None] = Side.kill
+    pair: Pair, alice: Person, bob: Person, moments: random.Random, rounds: int, kill: Kill = Side.kill
 ) -> None:
     """So many times: people work, and one daemon or both die and are started again."""
     for side in pair:

@@ -30,6 +30,7 @@ def test_lines_of_logs_that_mean_nothing_are_passed_over_and_kept(pair: Pair, or
     add_to_branch(pair.a, dict.fromkeys(LOGS, GARBAGE) | {"nonsense/of/others.log": GARBAGE})
     pair.start()
     pair.assert_syncs("one.txt")
+    pair.a.wait_for_alert("make no sense", "uuid.log", "numcopies.log")
     key = oracle.annex(pair.a.repo, "lookupkey", "one.txt").strip()
     log = next(n for n in oracle.git(pair.a.repo, "ls-tree", "-r", "--name-only", "git-annex").split() if key in n)
     add_to_branch(pair.a, {log: b"garbage \xff\n1700000000.5s 2 not-a-status\n"})
@@ -42,6 +43,7 @@ def test_lines_of_logs_that_mean_nothing_are_passed_over_and_kept(pair: Pair, or
         kept = pair.b.git("show", f"git-annex:{name}")
         assert b"not a line of any log\n" in kept, f"{name} lost a line that we do not understand"
     assert b"not-a-status" in pair.b.git("show", f"git-annex:{log}")
+    assert f'"file": "{log}"' in pair.a.said() + pair.b.said()     # whoever read it told of it
 
 
 def test_damaged_files_in_the_journal_do_not_stop_the_branch(pair: Pair, oracle: Oracle) -> None:
@@ -58,6 +60,7 @@ def test_damaged_files_in_the_journal_do_not_stop_the_branch(pair: Pair, oracle:
     eventually(lambda: pair.a.has("two.txt", b"two\n"), SYNC_LIMIT)
     pair.settle()
     pair.stop()
+    assert "annex/journal/a directory" in pair.a.said()
     oracle.git(pair.a.repo, "fsck", "--strict", "--no-dangling")
     assert len(oracle.whereis(pair.a.repo)["one.txt"]) == 2
 
