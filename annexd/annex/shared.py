@@ -35,6 +35,7 @@ class SharedAnnex:
         self._layout = state.layout
         self._config = state.config
         self.longest_hold_ns = 0
+        self.longest_holder = ""        # the thread that held it for so long
         self.holder: str | None = None
 
     @property
@@ -67,7 +68,8 @@ class SharedAnnex:
             finally:
                 self.holder = None
                 took = self._monotonic_ns() - began
-                self.longest_hold_ns = max(self.longest_hold_ns, took)
+                if took > self.longest_hold_ns:
+                    self.longest_hold_ns, self.longest_holder = took, threading.current_thread().name
         if took > LONG_HOLD_NS:
             self._on_long_hold(threading.current_thread().name, took)
 

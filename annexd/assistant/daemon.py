@@ -178,10 +178,12 @@ class _Daemon:
             self._stop.wait(STATUS_INTERVAL)
 
     def _gather(self) -> Status:
-        counts = self._parts.transfers.queue.counts()
+        transfers, shared = self._parts.transfers, self._parts.shared
+        counts = transfers.queue.counts()
         self._board.set(
-            transfers_queued=counts.queued + counts.running, transfers_deferred=len(self._parts.transfers.deferred)
-        )
+            transfers_queued=counts.queued + counts.running, transfers_deferred=len(transfers.deferred),
+            longest_hold_ms=shared.longest_hold_ns // 1_000_000, longest_holder=shared.longest_holder,
+        )  # fmt: skip
         return self._board.get()
 
 

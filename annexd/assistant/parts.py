@@ -37,6 +37,7 @@ from annexd.assistant.config_monitor import (
     global_config_files,
     publish_remotes,
 )
+from annexd.assistant.control import Control
 from annexd.assistant.git_watcher import GitWatcher
 from annexd.assistant.intake import Intake
 from annexd.assistant.merger import Merger, RefNews
@@ -104,8 +105,8 @@ class Parts:
         publish_remotes(board, specs)
         self.transfers = transferring.build(transferring.Plan(
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
-            replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug, slots=slots_wanted(self.shared.config.jobs),
-            config=lambda: self.shared.config,
+            replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug,
+            slots=slots_wanted(self.shared.config.jobs), config=lambda: self.shared.config,
             deferred=DeferredStore.open(self.layout.annexd_dir + b"/deferred.db"),
             on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),
         ))  # fmt: skip
@@ -134,6 +135,7 @@ class Parts:
         supervisor.add("arrivals", Arrivals(self.layout, self._arrive).run)
         supervisor.add("push", self._make_pusher().run)
         supervisor.add("announce", self._announcer.run)
+        supervisor.add("control", Control(self.shared, self.transfers, self._table.get, self.describe).run)
         supervisor.add("commit", self.committer.run)
         supervisor.add("merge", self.merger.run)
         supervisor.add("transfer scan", self._make_transfer_scanner().run)
@@ -170,7 +172,7 @@ class Parts:
         counts = self.transfers.queue.counts()
         return {
             "annex_lock": self.shared.holder, "turn": self.turn.holder,
-            "longest_hold_ms": self.shared.longest_hold_ns // 1_000_000,
+            "longest_hold_ms": self.shared.longest_hold_ns // 1_000_000, "longest_holder": self.shared.longest_holder,
             "changes": len(self.changes), "commits": len(self.commits), "refs": len(self.ref_news),
             "transfers_queued": counts.queued, "transfers_running": counts.running,
             "transfers_deferred": len(self.transfers.deferred), "transfers_failed": len(self.transfers.failed),

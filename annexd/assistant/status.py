@@ -67,6 +67,8 @@ class Status:
     transfers_queued: int = 0
     transfers_deferred: int = 0
     transfers_done: int = 0
+    longest_hold_ms: int = 0        # of the AnnexState lock, by one thread
+    longest_holder: str = ""
     parked: tuple[str, ...] = ()
     remotes: tuple[RemoteStatus, ...] = ()
     alerts: tuple[Alert, ...] = field(default=())

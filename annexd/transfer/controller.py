@@ -74,17 +74,20 @@ class TransferController:
     # steering; any thread
 
     def cancel(self, identity: Identity) -> bool:
-        """Forget a transfer, whether it waits or runs; False when there is none."""
-        return self._queue.cancel(identity) or self._slots.stop_transfer(identity, StopReason.CANCELLED)
+        """Forget a transfer, whether it waits, runs or failed; False when there is none."""
+        found = self._failed.forget(lambda failure: failure.job.identity == identity) > 0
+        return self._queue.cancel(identity) or self._slots.stop_transfer(identity, StopReason.CANCELLED) or found
 
     def cancel_remote(self, remote: UUID) -> int:
         """Forget all transfers with a remote (downloads that others can serve stay); how many."""
+        failed = self._failed.forget(lambda failure: failure.remote == remote)
         running = self._slots.stop_where(lambda i: _is_to(i, remote), StopReason.CANCELLED)
-        return self._queue.cancel_remote(remote) + running
+        return self._queue.cancel_remote(remote) + running + failed
 
     def cancel_all(self) -> int:
         """Forget everything; how many transfers that was."""
-        return self._queue.cancel_all() + self._slots.stop_where(lambda _: True, StopReason.CANCELLED)
+        failed = self._failed.forget(lambda _: True)
+        return self._queue.cancel_all() + self._slots.stop_where(lambda _: True, StopReason.CANCELLED) + failed
 
     def pause(self, identity: Identity) -> bool:
         """Stop a transfer, or keep it from starting; False when there is none."""

@@ -102,6 +102,13 @@ class FailedTransfers:
             self._unwritten.discard(failure.job.identity)
             self._remove_note(failure)
 
+    def forget(self, concerns: Callable[[Failure], bool]) -> int:
+        """Do not try these again; how many they are."""
+        with self._lock:
+            chosen = [failure.job for failure in self._failures.values() if concerns(failure)]
+        self.satisfied(chosen)
+        return len(chosen)
+
     def take_due(self) -> list[Job]:
         """The jobs to try again now."""
         now = self._monotonic()
@@ -143,6 +150,10 @@ class FailedTransfers:
         """Up to `limit` of them, for people."""
         with self._lock:
             return [failure for failure, _ in zip(self._failures.values(), range(limit), strict=False)]
+
+    def failure_of(self, identity: Identity) -> Failure | None:
+        """What is known of a transfer that failed."""
+        return self._failures.get(identity)
 
     def find(self, identities: Iterable[Identity]) -> list[Job]:
         """Those of these jobs that failed."""

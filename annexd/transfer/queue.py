@@ -27,6 +27,14 @@ class Put(enum.Enum):
     CLOSED = "the queue is closed"
 
 
+class Place(enum.Enum):
+    """Where a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
     """How many jobs are in which state."""
@@ -219,6 +227,16 @@ class TransferQueue:
 
     def __contains__(self, identity: Identity) -> bool:
         return identity in self._queued or identity in self._running or identity in self._held
+
+    def place_of(self, identity: Identity) -> Place | None:
+        """Where a job is; None when it is not here."""
+        with self._lock:
+            for place, jobs in (
+                (Place.RUNNING, self._running), (Place.QUEUED, self._queued), (Place.HELD, self._held),
+            ):  # fmt: skip
+                if identity in jobs:
+                    return place
+            return None
 
     def find(self, identities: Iterable[Identity]) -> list[Job]:
         """Those of these jobs that wait."""

@@ -55,6 +55,10 @@ class TransferRequests:
         self._specs = specs
         self._wants = wants
 
+    def wants_now(self, annex: AnnexState) -> Wants:
+        """Who wants what, for as long as the state is the caller's."""
+        return self._wants(annex)
+
     def upload(self, annex: AnnexState, items: Items, reason: Reason = Reason.NEW) -> int:
         """Content is here: queue it for the remotes that want and lack it; how many uploads were queued."""
         return self.plan_uploads(annex, items, reason).queued

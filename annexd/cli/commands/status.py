@@ -56,6 +56,8 @@ def describe(status: Mapping[str, Any], now: float) -> Iterator[str]:
         f"transfers: {status.get('transfers_queued', 0)} queued, "
         f"{status.get('transfers_deferred', 0)} waiting for a source, {status.get('transfers_done', 0)} done"
     )
+    if status.get("longest_hold_ms"):
+        yield f"  longest hold of the state's lock: {status['longest_hold_ms']} ms, by {status.get('longest_holder')}"
     for name in status.get("parked") or ():
         yield f"  not running: {name} (failed again and again; see annexd log)"
     for remote in status.get("remotes") or ():
