@@ -183,10 +183,12 @@ class PushLane:
     def _push(self, annex: AnnexState, spec: RemoteSpec) -> float | None:
         if self._stop.is_set():
             return None
+        pusher = self._pusher = self._pusher or RemotePusher(annex)
         self._owes_locations = not self._parts.is_flush_due()
         if not self._owes_locations:
+            # Writing locations waits for the disk. The tree need not: its content is there, or is not to be had yet.
+            pusher.push_tree_if_direct(spec, branch_to_sync(annex.refs.head()))
             self._parts.flush(annex)
-        pusher = self._pusher = self._pusher or RemotePusher(annex)
         outcome = pusher.push(spec, branch_to_sync(annex.refs.head()), self._stop)
         match outcome.kind:
             case PushKind.UP_TO_DATE | PushKind.PUSHED:

@@ -67,6 +67,13 @@ class RemotePusher:
             self._forget()
             return PushOutcome(PushKind.FAILED, str(error))
 
+    def push_tree_if_direct(self, spec: RemoteSpec, branch: bytes | None) -> None:
+        """Push the branch alone where that costs next to nothing; what does not work is told by the `push` after it."""
+        with suppress(AnnexError, OSError):
+            delivery = self._direct(spec)
+            if delivery is not None and (plan := self._plan_tree(delivery, branch)):
+                self._send(spec, delivery, plan)
+
     def note_tracking(self) -> None:
         """Bring our remote-tracking refs up to date, as git push does; for when there is nothing better to do."""
         tracking, self._tracking = self._tracking, {}
@@ -87,21 +94,25 @@ class RemotePusher:
     def _deliver(self, spec: RemoteSpec, delivery: DirectDelivery, branch: bytes | None) -> PushOutcome:
         """Put objects and refs into the other repository ourselves."""
         annex, there = self._annex, delivery.refs
-        plan: list[Delivery] = []
-        if branch is not None and (ours := annex.refs.read(HEADS + branch)) is not None:
-            is_checked_out = not delivery.other.is_bare and there.head().ref == HEADS + branch
-            target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
-            known = {there.read(HEADS + branch), there.read(target)}
-            if not any(_contains(annex, oid, ours) for oid in known):
-                plan.append(Delivery(target, ours))
+        plan = self._plan_tree(delivery, branch)
         tip = annex.branch.tip()
         if tip is not None and not _contains(annex, there.read(HEADS + ANNEX), tip):
             plan.append(Delivery(HEADS + ANNEX, tip))
             # May be overwritten: who pushes has merged it before, or its owner pushes again.
             plan.append(Delivery(HEADS + SYNCED + ANNEX, tip, force=True))
-        if not plan:
-            return PushOutcome(PushKind.UP_TO_DATE)
-        outcomes = delivery.deliver(annex.objects, plan)
+        return self._send(spec, delivery, plan) if plan else PushOutcome(PushKind.UP_TO_DATE)
+
+    def _plan_tree(self, delivery: DirectDelivery, branch: bytes | None) -> list[Delivery]:
+        annex, there = self._annex, delivery.refs
+        if branch is None or (ours := annex.refs.read(HEADS + branch)) is None:
+            return []
+        is_checked_out = not delivery.other.is_bare and there.head().ref == HEADS + branch
+        target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
+        known = {there.read(HEADS + branch), there.read(target)}
+        return [] if any(_contains(annex, oid, ours) for oid in known) else [Delivery(target, ours)]
+
+    def _send(self, spec: RemoteSpec, delivery: DirectDelivery, plan: Sequence[Delivery]) -> PushOutcome:
+        outcomes = delivery.deliver(self._annex.objects, plan)
         prefix = REMOTES + os.fsencode(spec.name) + b"/"
         there_now = (Outcome.DELIVERED, Outcome.UNCHANGED)
         self._tracking |= {prefix + d.ref[len(HEADS) :]: d.new for d in plan if outcomes[d.ref] in there_now}
