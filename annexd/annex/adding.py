@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from annexd.annex.add_policy import ATTRIBUTES, AddDecision, AddPolicy
@@ -42,8 +42,11 @@ class Added(NamedTuple):
     reason: str = ""
 
 
+OnStart = Callable[[], Callable[[int], None]]
+
+
 class Adder:
-    """Adds single files; owned by one thread, closed by its owner."""
+    """Adds single files; owned by one thread, closed by its owner. `record` notes whose content is here now."""
 
     def __init__(
         self,
@@ -52,8 +55,10 @@ class Adder:
         when_unset: AddAs = AddAs.LOCKED,
         backend: bytes | None = None,
         force: Force = Force.NO,
+        record: Callable[[Key], object] | None = None,
     ) -> None:
         self._state = state
+        self._record = record or (lambda key: state.locations.record(key, state.uuid, Presence.PRESENT))
         self._force = force
         self._top = state.layout.work_tree or b""
         self._attributes = CheckAttr(state.repo, ATTRIBUTES)
@@ -62,9 +67,10 @@ class Adder:
             state.config, state.settings, self._attributes, when_unset=when_unset, backend=backend
         )
 
-    def add(self, path: bytes) -> Added | None:
+    def add(self, path: bytes, on_start: OnStart | None = None) -> Added | None:
         """Take the file at `path` into the annex, or tell that it belongs into git; None when it is left alone.
 
+        `on_start` is called before content is read, and gives what is to be told of the bytes read so far.
         Raises ContentChanged, ContentError, NoSpace, ConfigError, OSError.
         """
         path_abs = self._top + b"/" + path
@@ -78,7 +84,7 @@ class Adder:
                 return Added(update)
             case EntryKind.FILE:
                 assert found.stat is not None
-                return self._file(path, path_abs, found.stat)
+                return self._file(path, path_abs, found.stat, on_start)
             case EntryKind.MISSING:
                 raise ContentError(f"{display(path)} not found")
             case _:
@@ -101,7 +107,9 @@ class Adder:
             work.replace(work.temp_symlink(target), path, found.stat)
         return Added(IndexUpdate(path, LINK_MODE, target, None, os.lstat(path_abs)))
 
-    def _file(self, path: bytes, path_abs: bytes, status: os.stat_result) -> Added | None:
+    def _file(
+        self, path: bytes, path_abs: bytes, status: os.stat_result, on_start: OnStart | None
+    ) -> Added | None:
         decision = self._policy.decide(path, status.st_size, path_abs)
         add_to = decision.add_to
         if self._force is Force.GIT:
@@ -114,16 +122,17 @@ class Adder:
             return Added(None, reason=decision.reason)
         # An empty file that is unlocked gets git's own merge and stash in trouble.
         unlocked = add_to is AddDecision.ANNEX_UNLOCKED and status.st_size > 0
+        backend = backend_for_new_keys(decision.backend)
         done = ingest_file(
             self._state.store,
             self._state.layout,
             self._options,
             path_abs,
             repo_path=path,
-            backend=backend_for_new_keys(decision.backend),
+            backend=backend if on_start is None else backend.watched(on_start()),
             add_as=AddAs.UNLOCKED if unlocked else AddAs.LOCKED,
         )
-        self._state.locations.record(done.key, self._state.uuid, Presence.PRESENT)
+        self._record(done.key)
         return Added(IndexUpdate(path, done.mode, done.content, None, done.stat), done.key)
 
 

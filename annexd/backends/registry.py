@@ -6,7 +6,8 @@ Source: git-annex, key-value backends.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from annexd.backends import hashes
 from annexd.backends.hashes import Hasher, NewHasher
@@ -37,6 +38,28 @@ class Backend:
     def hasher(self) -> Hasher | None:
         """A fresh digest to feed content to; None if content cannot be checked against keys of this backend."""
         return self._new_hasher() if self._new_hasher is not None else None
+
+    def watched(self, tell: Callable[[int], None]) -> Backend:
+        """The same backend, whose digests tell how many bytes they were fed. `tell` may raise, to stop the reading."""
+        new_hasher = self._new_hasher
+        return self if new_hasher is None else replace(self, _new_hasher=lambda: _Watched(new_hasher(), tell))
+
+
+class _Watched:
+    """A digest that tells how far it is."""
+
+    def __init__(self, hasher: Hasher, tell: Callable[[int], None]) -> None:
+        self._hasher = hasher
+        self._tell = tell
+        self._fed = 0
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+        self._hasher.update(data)
+        self._fed += len(data)
+        self._tell(self._fed)
+
+    def hexdigest(self) -> str:
+        return self._hasher.hexdigest()
 
 
 def _hash_backends() -> list[Backend]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import threading
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 
 from annexd.annex.adding import Added, Adder, Force, add_to_git, changed_below, removal, untracked_below
 from annexd.annex.commit import stage_and_commit
 from annexd.annex.ingest import AddAs
-from annexd.cli.invocation import Invocation
+from annexd.annex.state import AnnexState
+from annexd.cli.invocation import Interrupted, Invocation
+from annexd.cli.job_queue import Shape
 from annexd.cli.places import Places
+from annexd.cli.reporters.contract import Action
+from annexd.cli.runner import Perform, Task, one_by_one, run_things
 from annexd.cli.seek import batch_words, places_of
 from annexd.cli.staging import INDEX_SECONDS, Staging
 from annexd.errors import AnnexError
-from annexd.formats.paths import from_text
+from annexd.formats.key import Key
+from annexd.formats.paths import display, from_text
 from annexd.threads.deadline import Deadline
 
 Candidate = tuple[bytes, str]
@@ -23,17 +30,15 @@ Candidate = tuple[bytes, str]
 
 def add_files(call: Invocation, options: Namespace) -> int:
     """The `add` command."""
-    annex = call.annex()
-    places = places_of(annex)
+    places = places_of(call.annex())
     run = _Adding(call, places, _force(options), backend=from_text(options.backend) if options.backend else None)
+    act: Perform[Candidate] = run.pretend if options.dry_run else run.add
     try:
         if options.batch:
-            for word in batch_words(options):
-                if not run.add_one((places.repo_path(word), word), dry=options.dry_run):
-                    call.reporter.blank()
+            words = batch_words(options)
+            one_by_one(call, ((places.repo_path(word), word) for word in words), Task(act), is_batch=True)
         else:
-            for candidate in _candidates(call, places, options):
-                run.add_one(candidate, dry=options.dry_run)
+            run_things(call, _candidates(call, places, options), Task(act, act_on_many=_by_one_job), run.shape())
     finally:
         run.settle()
     return call.conclude_changes(staged=run.staging.any)
@@ -43,10 +48,10 @@ def add_everything(call: Invocation) -> None:
     """Add all that is new or changed, as `assist` does."""
     options = Namespace(words=[], update=False, check_gitignore=True)
     places = Places(places_of(call.annex()).top, places_of(call.annex()).top)
-    run = _Adding(call, places, Force.NO)
+    run = _Adding(call, places, Force.NO, command="add")
     try:
-        for candidate in _candidates(call, places, options):
-            run.add_one(candidate, command="add")
+        task = Task(run.add, act_on_many=_by_one_job)
+        run_things(call, _candidates(call, places, options), task, run.shape())
     finally:
         run.settle()
 
@@ -74,51 +79,108 @@ def commit_tracked(call: Invocation, message: bytes) -> bool:
 
 
 class _Adding:
-    """One run over files to add."""
+    """One run over files to add. Its methods are called from all threads of -J, each with a state of its own."""
 
-    def __init__(self, call: Invocation, places: Places, force: Force, backend: bytes | None = None) -> None:
+    def __init__(
+        self, call: Invocation, places: Places, force: Force, *, backend: bytes | None = None, command: str = ""
+    ) -> None:
         self.staging = Staging()
         self._call = call
-        self._annex = call.annex()
+        self._command = command
         self._places = places
-        self._adder = Adder(self._annex, backend=backend, force=force)
+        self._force = force
+        self._backend = backend
+        self._adders: dict[int, Adder] = {}
         self._to_git: list[bytes] = []
+        self._lock = threading.Lock()       # leaf: guards the two collections
 
-    def add_one(self, candidate: Candidate, *, dry: bool = False, command: str = "") -> bool:
+    def shape(self) -> Shape[Candidate]:
+        """For the queue: no path twice at a time, and the sizes of files."""
+        return Shape(key_of=lambda candidate: candidate[0], size_of=self._size)
+
+    def add(self, annex: AnnexState, candidate: Candidate) -> bool:
         """Add one file, or say what is wrong with it; False when it is left alone."""
-        path, word = candidate
-        try:
-            added = None if dry else self._adder.add(path)
-        except (AnnexError, OSError) as problem:
-            with self._call.acting(command=command, file=self._places.shown(path), given=[word]):
-                raise problem
-            return True
-        if added is None and not dry:
-            return False
-        with self._call.acting(
-            command=command, file=self._places.shown(path), key=added.key if added else None, given=[word]
-        ) as action:
+        path, _ = candidate
+        with ExitStack() as ended:
+            begun: list[Action] = []
+
+            def begin() -> Action:
+                if not begun:
+                    begun.append(ended.enter_context(self._acting(candidate)))
+                return begun[0]
+
+            def on_start() -> Callable[[int], None]:
+                action, total = begin(), self._size(candidate)
+                return lambda done: self._progress(action, done, total)
+
+            try:
+                added = self._adder(annex).add(path, on_start)
+            except (AnnexError, OSError):
+                begin()
+                raise
             if added is None:
-                return True
-            if added.reason:
-                kind = "dotfile" if added.reason.startswith("dotfile") else "non-large file"
-                action.note(f"{kind}; adding content to git repository")
-            self._stage(path, added)
+                return False
+            self._finish(annex, path, added, begin())
         return True
+
+    def pretend(self, _annex: AnnexState, candidate: Candidate) -> bool:
+        """Only say that the file would be added."""
+        with self._acting(candidate):
+            return True
 
     def settle(self) -> None:
         """Write the index."""
-        self.staging.settle(self._annex)
-        add_to_git(self._annex, self._to_git)
+        annex = self._call.annex()
+        self.staging.settle(annex)
+        add_to_git(annex, self._to_git)
         self._to_git.clear()
-        self._adder.close()
+        for adder in self._adders.values():
+            adder.close()
+        self._adders.clear()
 
-    def _stage(self, path: bytes, added: Added) -> None:
+    def _acting(self, candidate: Candidate) -> AbstractContextManager[Action]:
+        path, word = candidate
+        return self._call.acting(command=self._command, file=self._places.shown(path), given=[word])
+
+    def _finish(self, annex: AnnexState, path: bytes, added: Added, action: Action) -> None:
+        if added.key is not None:
+            action.field("key", display(bytes(added.key)))
+        if added.reason:
+            kind = "dotfile" if added.reason.startswith("dotfile") else "non-large file"
+            action.note(f"{kind}; adding content to git repository")
         if added.update is not None:
-            self.staging.add(self._annex, added.update)
+            self.staging.add(annex, added.update)
         else:
-            self._to_git.append(path)
+            with self._lock:
+                self._to_git.append(path)
             self.staging.any = True
+
+    def _progress(self, action: Action, done: int, total: int | None) -> None:
+        action.progress(done, total)
+        if self._call.is_interrupted:
+            raise Interrupted
+
+    def _adder(self, annex: AnnexState) -> Adder:
+        with self._lock:
+            found = self._adders.get(id(annex))
+            if found is None:
+                found = Adder(annex, backend=self._backend, force=self._force, record=self._record)
+                self._adders[id(annex)] = found
+            return found
+
+    def _record(self, key: Key) -> None:
+        self._call.news.there([key], self._call.annex().uuid)
+
+    def _size(self, candidate: Candidate) -> int | None:
+        try:
+            return os.lstat(self._places.absolute(candidate[0])).st_size
+        except OSError:
+            return None
+
+
+def _by_one_job(_annex: AnnexState, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Small files cost the interpreter's time, of which two jobs would get no more than one."""
+    return candidates
 
 
 def _force(options: Namespace) -> Force:

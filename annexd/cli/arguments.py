@@ -7,6 +7,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from annexd.errors import ConfigError
+from annexd.formats.units import parse_duration, parse_size
+
+_BAD_VALUE = re.compile(r"argument (\S+): ((?:failed to|cannot) parse .+)")
 _MISSING_VALUE = re.compile(r"argument (.+): expected (?:one|at least one) argument")
 
 
@@ -52,7 +56,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse. Raises UsageProblem with the wording of git-annex."""
-        if found := _MISSING_VALUE.fullmatch(message):
+        if found := _BAD_VALUE.fullmatch(message):
+            message = f"option {found[1].rsplit('/')[-1]}: {found[2]}"
+        elif found := _MISSING_VALUE.fullmatch(message):
             message = f"The option `{found[1].rsplit('/')[-1]}` expects an argument."
         raise UsageProblem(message, self.format_usage())
 
@@ -127,6 +133,13 @@ def add_matching(parser: Parser) -> None:
         term = names[-1].lstrip("-")
         group.add_argument(*names, action=_Matching, const=term, dest="matching", metavar=metavar,
                            nargs=None if metavar else 0, help=text)
+    add_time_limit(parser)
+    parser.add_argument("--size-limit", metavar="SIZE", type=_size, help="total size of annexed files to process")
+
+
+def add_time_limit(parser: Parser) -> None:
+    """--time-limit: when to stop."""
+    parser.add_argument("-T", "--time-limit", metavar="TIME", type=_time, help="stop after this amount of time")
 
 
 _MATCHING: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
@@ -153,6 +166,21 @@ _MATCHING: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
     (("-(",), None, "open group of options"),
     (("-)",), None, "close group of options"),
 )
+
+
+def _time(text: str) -> tuple[str, int]:
+    """The words and the seconds that they mean."""
+    try:
+        return text, parse_duration(text)
+    except ConfigError as problem:
+        raise argparse.ArgumentTypeError(problem.message) from problem
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ConfigError as problem:
+        raise argparse.ArgumentTypeError(f"cannot parse value `{text}'") from problem
 
 
 def _split_at_dashes(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,13 +12,16 @@ from annexd.cli.content import ADD_REMOTES, Remotes, who
 from annexd.cli.invocation import Failed
 from annexd.cli.reporters.contract import Action
 from annexd.cli.seek import Item
+from annexd.cli.wanting import is_required_at
 from annexd.errors import NotEnoughCopies, RemoteError, UserError
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, RemoteSpec
-from annexd.transfer.dropping import NO_CHECK
+from annexd.transfer.dropping import NO_CHECK, drop_here, drop_there
 
 AVAILABLE = "Try making some of these remotes available:\n"
+REQUIRED = "That file is required content. It cannot be dropped!"
+REQUIRED_HINT = "(Use --force to override this check, or adjust required content configuration.)"
 
 
 def copies_wanted(annex: AnnexState, item: Item, options: Namespace) -> Copies:
@@ -50,10 +53,47 @@ def witnesses(remotes: Remotes, annex: AnnexState, item: Item, without: RemoteSp
     return found
 
 
+def drop_item(
+    remotes: Remotes, annex: AnnexState, item: Item, action: Action, source: RemoteSpec | None, options: Namespace
+) -> None:
+    """Drop the content from a remote, or from here when `source` is None. Raises Failed, with the reason told."""
+    place = annex.uuid if source is None or source.uuid is None else source.uuid
+    if source is not None:
+        action.note(f"from {source.name}...")
+    refuse_required(annex, item, place, options, action)
+    copies = copies_wanted(annex, item, options)
+    others = witnesses(remotes, annex, item, without=source)
+    try:
+        if source is None:
+            drop_here(annex, item.key, copies, others)
+        else:
+            drop_there(annex, item.key, copies, remotes.live(annex, source), others)
+    except NotEnoughCopies as problem:
+        raise say_unsafe(remotes, annex, item, action, problem, lost=[place]) from problem
+
+
+def refuse_required(annex: AnnexState, item: Item, uuid: UUID, options: Namespace, action: Action) -> None:
+    """Raises Failed, with the reason told, when the repository requires the content, unless --force is there."""
+    if options.force or getattr(options, "auto", False) or not is_required_at(annex, item, uuid):
+        return
+    action.long_note(REQUIRED)
+    action.long_note(REQUIRED_HINT)
+    raise Failed
+
+
 def say_unsafe(
-    remotes: Remotes, annex: AnnexState, item: Item, action: Action, problem: NotEnoughCopies, lost: Iterable[UUID]
+    remotes: Remotes,
+    annex: AnnexState,
+    item: Item,
+    action: Action,
+    problem: NotEnoughCopies,
+    lost: Iterable[UUID],
+    advice: str = "Rather than dropping this file, try using: git annex move",
 ) -> Failed:
-    """Tell why nothing is dropped, in git-annex's words and order; the exception to raise."""
+    """Tell why nothing is dropped, in git-annex's words and order; the exception to raise.
+
+    `advice` is for when no other repository is known to have the content.
+    """
     names = remotes.names
     gone = {annex.uuid, *lost}
     there = sorted(annex.locations.locations(item.key) - gone)
@@ -69,7 +109,7 @@ def say_unsafe(
     if unknown:
         action.advice(ADD_REMOTES + "".join(f"\t{names.line(uuid)}\n" for uuid in unknown))
     if not far and not unknown:
-        action.advice("Rather than dropping this file, try using: git annex move")
+        action.advice(advice)
     action.long_note(f"({HINT})")
     action.field("wanted", who(names, [*unreachable, *unknown]))
     return Failed()

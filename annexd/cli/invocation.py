@@ -37,6 +37,7 @@ class Invocation:
         self.program = program
         self.command = command
         self.acted = False      # whether any action began
+        self.is_interrupted = False     # whether Ctrl-C asked the jobs to end
         self._options = options
         self._annex: AnnexState | None = None
         self.reporter: Reporter = _reporter(program, command, options)

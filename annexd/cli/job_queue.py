@@ -71,6 +71,11 @@ class JobQueue(Generic[T]):
         return len(self._small) + len(self._large) >= FULL and not self._is_stopped
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether anything waits for a job."""
+        return bool(self._small or self._large or self._behind)
+
+    @property
     def is_stopped(self) -> bool:
         """Whether `stop` was called."""
         return self._is_stopped

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from annexd.cli import registry
 from annexd.errors import AnnexError, FatalError
 
-_TAKES_VALUE = frozenset({"-C", "-c", "--config", "-N", "--numcopies", "--mincopies", "-J", "--jobs"})
+_TAKES_VALUE = frozenset({"-C", "-c", "--config", "-N", "--numcopies", "--mincopies", "-J", "--jobs", "-T",
+                          "--time-limit", "--size-limit"})
 INTERRUPTED = 130
 
 

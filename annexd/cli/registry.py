@@ -58,6 +58,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("drop", Group.COMMON, "remove content of files from repository"),
     Entry("get", Group.COMMON, "get content of annexed files"),
     Entry("lock", Group.COMMON, "undo unlock command"),
+    Entry("mirror", Group.COMMON, "mirror content of files to/from another repository"),
     Entry("move", Group.COMMON, "move content of files to/from another repository"),
     Entry("pull", Group.COMMON, "pull content from remotes"),
     Entry("push", Group.COMMON, "push content to remotes"),

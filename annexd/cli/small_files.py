@@ -70,16 +70,23 @@ def send_many(
     items: Sequence[Item],
     spec: RemoteSpec,
     acting: Acting,
+    may: Callable[[Item], bool],
     after: After | None = None,
+    when_sent: Callable[[], None] = lambda: None,
 ) -> Iterator[Item]:
-    """Give the remote those of the contents that it lacks; the items that did not get there, or were there before."""
+    """Give the remote those of the contents that it lacks and that `may` be sent; all other items.
+
+    `when_sent` is called once all are there, then `after` for each.
+    """
     lacking: list[Item] = []
     with suppress(RemoteError):
-        there = remotes.live(annex, spec).has_keys(item.key for item in items)
-        lacking = [item for item in items if item.key not in there]
+        chosen = [item for item in items if may(item)]
+        there = remotes.live(annex, spec).has_keys(item.key for item in chosen)
+        lacking = [item for item in chosen if item.key not in there]
     done = frozenset(_move(remotes, annex, spec, Direction.UPLOAD, lacking))
     if spec.uuid is not None:
         remotes.news.there(list(done), spec.uuid)
+    when_sent()
     for item in items:
         if item.key not in done:
             yield item

@@ -6,7 +6,7 @@ from annexd.annex.state import AnnexState
 from annexd.cli.seek import Item, wanted_copies
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
-from annexd.transfer.wanted import PreferredContent
+from annexd.transfer.wanted import PreferredContent, is_required
 
 
 def is_wanted_here(annex: AnnexState, item: Item) -> bool:
@@ -21,7 +21,14 @@ def is_wanted_at(annex: AnnexState, item: Item, uuid: UUID) -> bool:
 
 def may_drop_automatically(annex: AnnexState, item: Item, uuid: UUID) -> bool:
     """Whether --auto drops it: there are more copies than wanted, and the repository does not prefer to have it."""
-    return _spare_copies(annex, item) > 0 and not _is_preferred(annex, item, uuid)
+    if _spare_copies(annex, item) <= 0 or _is_preferred(annex, item, uuid):
+        return False
+    return not is_required_at(annex, item, uuid)
+
+
+def is_required_at(annex: AnnexState, item: Item, uuid: UUID) -> bool:
+    """Whether the repository must have it."""
+    return is_required(annex, uuid, item.key, item.file)
 
 
 def _spare_copies(annex: AnnexState, item: Item) -> int:

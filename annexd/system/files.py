@@ -121,6 +121,15 @@ def sync_filesystem(fd: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
+def sync_filesystem_of(path: bytes) -> None:
+    """The same for the file system that a directory lies on. OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync_filesystem(fd)
+    finally:
+        os.close(fd)
+
+
 def reflink(src_fd: int, dst_fd: int) -> bool:
     """Let the destination share the source's blocks; False when the file system cannot, with nothing changed."""
     try:

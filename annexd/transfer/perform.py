@@ -41,6 +41,33 @@ def upload(
     return _guarded(remote.spec.uuid, meter, lambda watch: _upload(state, remote, key, file, watch))
 
 
+def upload_file(
+    state: AnnexState,
+    remote: Remote,
+    key: Key,
+    source: bytes,
+    file: bytes | None = None,
+    *,
+    meter: TransferMeter | None = None,
+) -> Outcome:
+    """Give `remote` the content of `key` from a file that is no object; otherwise as `upload`."""
+    return _guarded(remote.spec.uuid, meter, lambda watch: _send(state, remote, key, source, file, watch))
+
+
+def fetch_to_temp(
+    state: AnnexState, remote: Remote, key: Key, file: bytes | None = None, *, meter: TransferMeter | None = None
+) -> Outcome:
+    """Get the content of `key` into the place of partial downloads only; otherwise as `download`."""
+
+    def act(watch: TransferMeter) -> Result:
+        check_secure(state, key)
+        with _announced_on_both_sides(state, Direction.DOWNLOAD, remote, key, file) as infos:
+            _retrieve(state, remote, key, infos, watch)
+        return Result.TRANSFERRED
+
+    return _guarded(remote.spec.uuid, meter, act)
+
+
 def download(
     state: AnnexState,
     remotes: Iterable[Remote],
@@ -68,6 +95,12 @@ def _upload(state: AnnexState, remote: Remote, key: Key, file: bytes | None, met
     source = state.store.locate(key)
     if source is None:
         raise ContentMissing(f"the content of {key} is not here")
+    return _send(state, remote, key, source, file, meter)
+
+
+def _send(
+    state: AnnexState, remote: Remote, key: Key, source: bytes, file: bytes | None, meter: TransferMeter
+) -> Result:
     with _announced_on_both_sides(state, Direction.UPLOAD, remote, key, file) as infos:
         if remote.has_key(key):
             return Result.ALREADY_THERE
@@ -82,15 +115,20 @@ def _download(state: AnnexState, remote: Remote, key: Key, file: bytes | None, m
     with _announced_on_both_sides(state, Direction.DOWNLOAD, remote, key, file) as infos:
         if state.store.is_present(key):     # it came while we got the lock
             return Result.ALREADY_THERE
-        fd, temp = state.store.open_temp(key)
-        try:
-            state.store.check_reserve(key.size, already=os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
-        if remote.retrieve(key, temp, _Watch(meter, infos)) is Verified.NO and remote.spec.config.verify:
-            _verify_file(temp, key)
-        state.store.put_file(temp, key)
+        state.store.put_file(_retrieve(state, remote, key, infos, meter), key)
     return Result.TRANSFERRED
+
+
+def _retrieve(state: AnnexState, remote: Remote, key: Key, infos: list[InfoFile], meter: TransferMeter) -> bytes:
+    """The file with the whole content, verified where that is wished."""
+    fd, temp = state.store.open_temp(key)
+    try:
+        state.store.check_reserve(key.size, already=os.fstat(fd).st_size)
+    finally:
+        os.close(fd)
+    if remote.retrieve(key, temp, _Watch(meter, infos)) is Verified.NO and remote.spec.config.verify:
+        _verify_file(temp, key)
+    return temp
 
 
 def check_secure(state: AnnexState, key: Key) -> None:

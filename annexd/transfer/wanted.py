@@ -41,6 +41,19 @@ class PreferredContent:
         return _Answers(annex, settings, known[1]) if known[1] else WantsAll()
 
 
+def is_required(annex: AnnexState, uuid: UUID, key: Key, file: bytes | None) -> bool:
+    """Whether the repository requires the content, so that it must not be dropped there.
+
+    Source: git-annex, required content.
+    """
+    settings = annex.settings
+    text = settings.required(uuid)
+    if text is None:
+        return False
+    expression = preferred.for_repository(text, settings.groups(uuid), settings.group_wanted)
+    return preferred.wants(expression, _Facts(annex, settings, uuid, key, file))
+
+
 def _expressions(settings: Settings) -> dict[UUID, tuple[Expression, ...]]:
     """For each repository that prefers something its expressions: it wants what any of them does.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from annexd.cli.arguments import Parser, add_batch, add_jobs, add_json
+from annexd.cli.arguments import Parser, add_batch, add_jobs, add_json, add_time_limit
 from annexd.cli.invocation import Invocation
 
 
@@ -24,6 +24,7 @@ def configure(parser: Parser) -> None:
                         help="do not check .gitignore when adding files")
     parser.add_argument("--dry-run", action="store_true", help="don't make changes, but show what would be done")
     add_json(parser, progress=True)
+    add_time_limit(parser)
 
 
 def run(call: Invocation, options: Namespace) -> int:

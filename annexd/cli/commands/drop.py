@@ -24,43 +24,32 @@ def run(call: Invocation, options: Namespace) -> int:
     """Drop what is there."""
     from annexd.annex.state import AnnexState
     from annexd.cli.content import Remotes
-    from annexd.cli.dropping import copies_wanted, say_unsafe, witnesses
+    from annexd.cli.dropping import drop_item
     from annexd.cli.repositories import HERE
-    from annexd.cli.runner import for_each
+    from annexd.cli.runner import Task, run_jobs
     from annexd.cli.seek import Item, seek
     from annexd.cli.wanting import may_drop_automatically
-    from annexd.errors import NotEnoughCopies
-    from annexd.transfer.dropping import drop_here, drop_there
 
     call.fresh_annex()
     remotes = Remotes(call)
     source = remotes.named(options.source) if options.source and options.source not in HERE else None
-    did = False
+
+    def is_due(state: AnnexState, item: Item) -> bool:
+        return source is not None or state.store.is_present(item.key)
 
     def drop(state: AnnexState, item: Item) -> bool:
-        nonlocal did
-        if source is None and not state.store.is_present(item.key):
+        if not is_due(state, item):
             return False
         place = state.uuid if source is None or source.uuid is None else source.uuid
         if options.auto and not may_drop_automatically(state, item, place):
             return False
-        did = True
-        with call.acting(file=item.shown, key=item.key, given=item.given) as action:
-            if source is not None:
-                action.note(f"from {source.name}...")
-            copies = copies_wanted(state, item, options)
-            others = witnesses(remotes, state, item, without=source)
-            try:
-                if source is None:
-                    drop_here(state, item.key, copies, others)
-                else:
-                    drop_there(state, item.key, copies, remotes.live(state, source), others)
-            except NotEnoughCopies as problem:
-                raise say_unsafe(remotes, state, item, action, problem, lost=[place]) from problem
+        with call.acting_on(item) as action:
+            drop_item(remotes, state, item, action, source, options)
         return True
 
     try:
-        for_each(call, seek(call, options), drop, is_batch=options.batch or options.batch_keys)
+        task = Task(drop, is_due)
+        run_jobs(call, seek(call, options), task, is_batch=options.batch or options.batch_keys)
     finally:
         remotes.close()
-    return call.conclude(anything_done=did)
+    return call.conclude(anything_done=call.acted)

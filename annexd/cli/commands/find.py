@@ -37,9 +37,10 @@ def run(call: Invocation, options: Namespace) -> int:
     store = annex.store
     template = options.format or _default_format()
 
+    def is_due(_annex: AnnexState, item: Item) -> bool:
+        return bool(options.matching) or store.is_present(item.key)
+
     def show(_annex: AnnexState, item: Item) -> bool:
-        if not options.matching and not store.is_present(item.key):
-            return False
         file = os.fsdecode(item.shown or b"").removeprefix(f"{options.branch}:")
         fields = key_fields(item.key)
         record: dict[str, Json] = {**fields, "file": file, "error-messages": []}
@@ -48,7 +49,7 @@ def run(call: Invocation, options: Namespace) -> int:
         call.reporter.line(fill_format(template, {**fields, "file": file, "escaped_file": escaped}))
         return True
 
-    for_each(call, seek(call, options), show, is_batch=options.batch)
+    for_each(call, seek(call, options), show, is_due, is_batch=options.batch)
     return call.finish()
 
 

@@ -24,17 +24,14 @@ def run(call: Invocation, options: Namespace) -> int:
     from annexd.annex.verify import Depth
     from annexd.cli.checking import is_checkable, tell
     from annexd.cli.repositories import Names
-    from annexd.cli.runner import for_each
+    from annexd.cli.runner import Task, run_jobs
     from annexd.cli.seek import Item, seek
 
     names = Names(call.fresh_annex())
     depth = Depth.SIZE if options.fast else Depth.CONTENT
-    did = False
 
     def check(annex: AnnexState, item: Item) -> bool:
-        nonlocal did
-        did = True
-        with call.acting(file=item.shown, key=item.key, given=item.given) as action:
+        with call.acting_on(item) as action:
             if depth is Depth.CONTENT and is_checkable(annex, item.key):
                 action.note("checksum...")
             problems = fsck_key(annex, item.key, item.file, depth)
@@ -42,5 +39,5 @@ def run(call: Invocation, options: Namespace) -> int:
                 raise Failed
         return True
 
-    for_each(call, seek(call, options), check)
-    return call.conclude_changes(staged=did)
+    run_jobs(call, seek(call, options), Task(check))
+    return call.conclude_changes(staged=call.acted)

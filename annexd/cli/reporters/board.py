@@ -20,7 +20,7 @@ class NoBoard:
     def all_known(self) -> None:
         """Nothing."""
 
-    def done(self, size: int | None) -> None:
+    def done(self, size: int | None, files: int = 1) -> None:
         """Nothing."""
 
     def needless(self, size: int | None) -> None:
@@ -85,8 +85,8 @@ class Totals:
             self.files += files
             self.bytes += files * (size or 0)
 
-    def done(self, size: int | None) -> None:
-        """One of them is done, or failed."""
+    def done(self, size: int | None, files: int = 1) -> None:
+        """So many are done, or failed, `size` bytes in all."""
         with self._lock:
-            self.files_done += 1
+            self.files_done += files
             self.bytes_done += size or 0

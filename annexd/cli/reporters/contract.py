@@ -54,8 +54,8 @@ class Board(Protocol):
     def all_known(self) -> None:
         """No more will be expected."""
 
-    def done(self, size: int | None) -> None:
-        """One of those expected is through, well or badly."""
+    def done(self, size: int | None, files: int = 1) -> None:
+        """So many of those expected are through, well or badly, `size` bytes in all."""
 
     def needless(self, size: int | None) -> None:
         """One of those expected turned out to need nothing."""

@@ -85,9 +85,9 @@ class Terminal:
         """No more will be expected."""
         self._totals.is_complete = True
 
-    def done(self, size: int | None) -> None:
-        """One of those expected is through."""
-        self._totals.done(size)
+    def done(self, size: int | None, files: int = 1) -> None:
+        """So many of those expected are through."""
+        self._totals.done(size, files)
 
     def needless(self, size: int | None) -> None:
         """One of those expected needed nothing."""
