@@ -77,3 +77,31 @@ class SharedAnnex:
         """End the helper processes of the state, once nobody uses it."""
         with self._lock:
             self._state.close()
+
+
+class OwnState:
+    """A state of one thread's own, for what would take too long under the lock; follows the shared configuration."""
+
+    def __init__(self, shared: SharedAnnex) -> None:
+        self._shared = shared
+        self._state: AnnexState | None = None
+        self._config: AnnexConfig | None = None
+
+    def get(self) -> AnnexState:
+        """The state; made when there is none, or when the configuration has changed. Not under the lock."""
+        config = self._shared.config
+        if self._state is None or self._config is not config:
+            self.rest()
+            with self._shared.locked() as annex:
+                self._state, self._config = annex.fork(), config
+        return self._state
+
+    def is_made(self) -> bool:
+        """Whether there is something to `rest`."""
+        return self._state is not None
+
+    def rest(self) -> None:
+        """Let go of the state and its helper processes; the next `get` makes another."""
+        state, self._state = self._state, None
+        if state is not None:
+            state.close()

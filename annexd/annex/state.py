@@ -160,11 +160,21 @@ class AnnexState:
         """Read git config anew. Raises ConfigError, and keeps what it had."""
         config = AnnexConfig.load(GitConfig.load(self.repo))
         check_usable(config)
-        self.reset()
+        self._use(config)
+
+    def reload_config_of(self, other: AnnexState) -> None:
+        """Take over the git config that another state of this repository has read; starts and ends no process."""
+        self._use(other._git_config)
+
+    def _use(self, config: AnnexConfig) -> None:
         self._git_config = config
+        self._config = self._settings = None
         self.layout = layout_of(self.repo, config)
-        self.__dict__.pop("store", None)
-        self.__dict__.pop("identity", None)
+        attributes = self.__dict__.pop("attributes", None)
+        if attributes is not None:
+            attributes.close()
+        for name in ("locations", "branch", "store", "identity"):
+            self.__dict__.pop(name, None)
 
     def close(self) -> None:
         """End helper processes. The state can be used again afterwards, and starts them anew."""

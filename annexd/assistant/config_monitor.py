@@ -101,9 +101,9 @@ class ConfigMonitor:
         try:
             self._own.reload_config()
             with self._shared.locked() as annex:
-                annex.reload_config()
+                annex.reload_config_of(self._own)
             with self._turn.held() as annex:
-                annex.reload_config()
+                annex.reload_config_of(self._own)
         except AnnexError as error:
             message = f"the settings as they are now are not used: {error}"
             self._alerts.raise_alert("config", message, severity=Severity.ERROR)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from annexd.annex.branch import SETTINGS_LOGS, BranchUpdate
 from annexd.annex.branch_commit import BRANCH
-from annexd.annex.shared import SharedAnnex
+from annexd.annex.shared import OwnState, SharedAnnex
 from annexd.annex.state import AnnexState
 from annexd.annex.worktree import populate
 from annexd.assistant.alerts import Alerts
@@ -33,7 +33,8 @@ from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.requests import TransferRequests
 
-BATCH = 500             # keys looked up under one hold of the AnnexState lock
+BATCH = 100             # keys looked up under one hold of the AnnexState lock
+REST_AFTER = 20.0       # seconds without news after which helper processes end
 BLOCKED_RETRY = 5.0     # seconds, at most, until a merge that local changes block is tried again
 FAILED_RETRY = 5.0      # seconds, more with each failure
 LONGEST_RETRY = 300.0
@@ -77,6 +78,7 @@ class Merger:
     ) -> None:
         self._news = news
         self._shared = shared
+        self._own = OwnState(shared)
         self._turn = turn
         self._specs = specs
         self._requests = requests
@@ -115,10 +117,21 @@ class Merger:
         """Until `stop`. Blocks on news of refs alone."""
         self._start()
         news = frozenset((b"",))
-        while not stop.is_set():
-            if news or self._is_retry_due():
-                self._round(news, stop)
-            news = frozenset(self._news.drain(stop, timeout=self._next_retry()))
+        try:
+            while not stop.is_set():
+                if news or self._is_retry_due():
+                    self._round(news, stop)
+                news = self._wait(stop)
+        finally:
+            self._own.rest()
+
+    def _wait(self, stop: StopSignal) -> frozenset[bytes]:
+        retry = self._next_retry()
+        rest = REST_AFTER if retry is None and self._own.is_made() else None
+        news = frozenset(self._news.drain(stop, timeout=rest if retry is None else retry))
+        if rest is not None and not news:
+            self._own.rest()
+        return news
 
     def _start(self) -> None:
         """What is there already needs no telling: the transfer scan looks at all of it."""
@@ -147,14 +160,14 @@ class Merger:
     # -- the git-annex branch
 
     def _merge_annex_branch(self, news: frozenset[bytes]) -> None:
-        with self._shared.locked() as annex:
+        annex = self._own.get()     # a union of many logs takes long, and the journal's lock is all that it needs
+        tip = annex.branch.tip()
+        siblings = [ref for ref in news if ref.endswith(b"/git-annex") and ref != BRANCH]
+        update = BranchUpdate(tip, tip)
+        if not news or any(annex.refs.read(ref) != tip for ref in siblings):
+            update = annex.branch.merge_siblings()
             tip = annex.branch.tip()
-            siblings = [ref for ref in news if ref.endswith(b"/git-annex") and ref != BRANCH]
-            update = BranchUpdate(tip, tip)
-            if not news or any(annex.refs.read(ref) != tip for ref in siblings):
-                update = annex.branch.merge_siblings()
-                tip = annex.branch.tip()
-            is_fast_forward = update.moved and _is_from_elsewhere(annex, update.new)
+        is_fast_forward = update.moved and _is_from_elsewhere(annex, update.new)
         for refused in update.refused:
             name = display(refused.ref)
             self._alerts.raise_alert(f"refused {name}", f"{name} is not merged: {refused.reason}")
@@ -172,8 +185,7 @@ class Merger:
             self._follow_own_steps(tip)
         if self._tip == tip:
             return False
-        with self._shared.locked() as annex:
-            paths = list(annex.branch.changed_between(self._tip, tip))
+        paths = list(self._own.get().branch.changed_between(self._tip, tip))
         self._tip = tip
         if any(path in SETTINGS_LOGS for path in paths):
             self._on_settings()

@@ -71,7 +71,7 @@ from annexd.transfer.transfers import RemoteTable
 
 LOCATIONS_EVERY = 5.0   # seconds that news of locations waits at most while files keep coming
 BURST = 64              # queued transfers that count as files that keep coming
-BATCH = 500         # keys looked up under one hold of the AnnexState lock
+BATCH = 100         # keys looked up under one hold of the AnnexState lock
 
 log = get_logger(__name__)
 
@@ -86,6 +86,7 @@ class Parts:
         self._uuid = state.uuid
         self._top = state.layout.work_tree or b""
         self._repo = state.repo
+        self._store = state.store
         self.shared = SharedAnnex(state, on_long_hold=_note_long_hold)
         self.guard = RootGuard(self._top, self.layout.annexd_dir + b"/mounts", lambda: [m.point for m in read_mounts()])
         self.turn = WorkTreeTurn(state.fork(), self.guard.is_root_there)
@@ -246,9 +247,9 @@ class Parts:
         here = set(new_content)
         waiting = iter(keys)
         while batch := list(islice(waiting, BATCH)):
+            present = [item for item in batch if item[0] in here or self._store.is_present(item[0])]
+            known = {key for key, _ in present}
             with self.shared.locked() as annex:
-                present = [item for item in batch if item[0] in here or annex.store.is_present(item[0])]
-                known = {key for key, _ in present}
                 self.transfers.requests.upload(annex, present, Reason.NEW)
                 self.transfers.requests.download(annex, [item for item in batch if item[0] not in known], Reason.NEW)
             pointers = [key for key, _ in present if key not in here]
