@@ -71,7 +71,7 @@ from annexd.transfer.transfers import RemoteTable
 
 LOCATIONS_EVERY = 5.0   # seconds that news of locations waits at most while files keep coming
 BURST = 64              # queued transfers that count as files that keep coming
-BATCH = 100         # keys looked up under one hold of the AnnexState lock
+BATCH = 50          # keys looked up under one hold of the AnnexState lock
 
 log = get_logger(__name__)
 
