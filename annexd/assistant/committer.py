@@ -139,7 +139,13 @@ class Committer:
             self._commit(batches)
         elif self._settle_at is not None and now >= self._settle_at:
             self._settle()
+        self._tell_pending()
         return self._next_wake(time.monotonic())
+
+    def _tell_pending(self) -> None:
+        count = len(self._pending) + len(self._ready)
+        if self._board.get().pending_changes != count:
+            self._board.set(pending_changes=count)
 
     def _is_due(self, now: float) -> bool:
         return self._obstacle is None or now >= self._obstacle.again
@@ -166,7 +172,7 @@ class Committer:
         for change, until in batch.later:
             self._pending.put_off(change, until)
         self._take_in(batch)
-        self._board.set(pending_changes=len(self._pending) + len(self._ready))
+        self._tell_pending()
         if self._ready and self._is_due(time.monotonic()):
             self._commit(batches)
 
@@ -235,7 +241,7 @@ class Committer:
         if result.young:
             self._settle_at = time.monotonic() + SETTLE_AFTER
         self._board.count(files_committed=len(updates))
-        self._board.set(last_commit=time.time(), pending_changes=len(self._pending))
+        self._board.set(last_commit=time.time())
         log.info("commit.made", files=len(updates), commit=result.new.hex())
 
     def _current_updates(self) -> list[IndexUpdate]:

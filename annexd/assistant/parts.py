@@ -271,7 +271,8 @@ class Parts:
         """In a burst each commit of the git-annex branch touches nearly all of its directories: make few of them."""
         is_burst = self.board.get().pending_changes or self.transfers.queue.counts().queued >= BURST
         patience = max(LOCATIONS_EVERY, self._announcer.patience)
-        return not is_burst or self.transfers.recorder.waiting_for() >= patience
+        recorder = self.transfers.recorder
+        return not is_burst or not len(recorder) or recorder.waiting_for() >= patience
 
     def _replan(self, jobs: Sequence[Job]) -> None:
         waiting = iter(jobs)

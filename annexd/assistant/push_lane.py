@@ -205,13 +205,14 @@ class PushLane:
     def _pushed(self, outcome: PushOutcome) -> None:
         if self._failures:
             log.info("push.recovered", remote=self.name)
-        self._failures = 0
-        self._is_tidy = False
+        self._is_tidy = self._is_tidy and outcome.kind is PushKind.UP_TO_DATE
         fields: dict[str, object] = {"available": True, "last_error": "", "next_try": 0.0}
         if outcome.kind is PushKind.PUSHED:
             fields["last_push"] = time.time()
             log.debug("push.finished", remote=self.name)
-        self._parts.board.set_remote(self.name, **fields)
+        if self._failures or outcome.kind is PushKind.PUSHED:
+            self._parts.board.set_remote(self.name, **fields)
+        self._failures = 0
 
     def _wait_for_others(self, commits: Sequence[Commit], spec: RemoteSpec) -> None:
         """The content of small files should be there before the tree that names them."""
