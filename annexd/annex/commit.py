@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
+from annexd.annex.verify import Verdict, verify_file
+from annexd.annex.work_files import unchanged
 from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
 from annexd.formats.paths import check_repo_path
 from annexd.formats.pointer import parse_pointer
@@ -125,12 +128,38 @@ def settle(state: AnnexState, deadline: Deadline) -> list[bytes]:
     To be called a second or more after a batch: an index written together with its files makes every `git status` read
     them again. Files that changed since are marked for git to look into. Raises IndexLocked.
     """
-    if not (state.index.current().young_paths() or restage.pending(state.layout)):
+    unmarked = _unmarked(state)
+    if not (state.index.current().young_paths() or unmarked or restage.pending(state.layout)):
+        state.index.unsettled.clear()
         return []
     with state.index.editing(deadline) as edit:
         take_restaged(state, edit)
+        apply_stats(edit, unmarked)
         edit.save()
-        return edit.index.young_paths()
+        young = edit.index.young_paths()
+    state.index.unsettled.intersection_update(young)
+    return young
+
+
+def _unmarked(state: AnnexState) -> dict[bytes, tuple[Oid, os.stat_result]]:
+    """Files just written that somebody's git marked for looking into, as git-annex's filter would now choose another
+    key for them, or cannot take their names, though they hold what their entries stand for.
+    """
+    index, stats = state.index.current(), {}
+    for path in state.index.unsettled:
+        entry = index.get(path)
+        if entry is None or entry.size or entry.mode == MODE_LINK:
+            continue
+        blob = state.objects.read_blob(entry.oid)
+        key = None if blob is None else parse_pointer(blob)
+        place = (state.repo.work_tree or b"") + b"/" + path
+        with suppress(OSError):
+            status = os.lstat(place)
+            if key is None or not stat.S_ISREG(status.st_mode) or verify_file(place, key) is not Verdict.MATCHES:
+                continue
+            if unchanged(status, os.lstat(place)):
+                stats[path] = (entry.oid, status)
+    return stats
 
 
 def refresh_stat(

@@ -42,6 +42,8 @@ class IndexAccess:
         self._scratch = scratch_dir
         self._cache = IndexCache(repo.index_path)
         self._converted: GitIndex | None = None
+        self.unsettled: set[bytes] = set()
+        """Paths that were young when we last wrote the index, and were not settled since."""
 
     def current(self) -> GitIndex:
         """The index as it is on disk now; not to be changed. Raises FormatError, OSError, GitError."""
@@ -66,7 +68,9 @@ class IndexAccess:
             try:
                 yield edit
             finally:
-                if not edit.saved:
+                if edit.saved:
+                    self.unsettled.update(index.young_paths())
+                else:
                     self.forget()
 
     def forget(self) -> None:

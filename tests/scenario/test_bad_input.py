@@ -85,6 +85,18 @@ def test_a_file_with_an_odd_name_is_edited_renamed_and_deleted(running_pair: Pai
     eventually(lambda: not a.path(new).exists(), SYNC_LIMIT)
 
 
+def test_git_status_asked_at_once_is_clean_in_the_end_though_filters_do_not_take_the_name(running_pair: Pair) -> None:
+    """git asks git-annex's filter about files as young as its index, and notes what that makes of them."""
+    a, b = running_pair
+    name = b"asked\nat once.txt"
+    a.write(name, b"young\n")
+    eventually(lambda: b.has(name, b"young\n"), SYNC_LIMIT)
+    for _ in range(10):
+        for side in running_pair:
+            side.git("status", "--porcelain")
+    running_pair.settle()
+
+
 def test_files_that_vanish_at_once_leave_no_trace(running_pair: Pair) -> None:
     a = running_pair.a
     for number in range(300):
