@@ -298,7 +298,9 @@ class Parts:
         if done:
             self.board.count(transfers_done=len(done))
             self._arrive([f.job.key for f in done if f.job.direction is Direction.DOWNLOAD])
-            self._announcer.news()
+            # Small files of a burst are told of with the commit that they belong to, once it is over.
+            if self._is_flush_due() or not all(f.job.direction is Direction.UPLOAD for f in done):
+                self._announcer.news()
         nudge_scanner(self.transfer_scans, Nudge.ENDED)
 
     def _arrive(self, keys: Sequence[Key]) -> None:
