@@ -66,6 +66,7 @@ from annexd.threads.supervisor import Supervisor
 from annexd.transfer import transfers as transferring
 from annexd.transfer.deferred_store import DeferredStore
 from annexd.transfer.job import Direction, Finished, Job, Reason
+from annexd.transfer.limiter import limiter_of
 from annexd.transfer.slot_count import slots_wanted
 from annexd.transfer.transfers import RemoteTable
 
@@ -108,6 +109,7 @@ class Parts:
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
             replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug,
             slots=slots_wanted(self.shared.config.jobs), config=lambda: self.shared.config,
+            limiter=limiter_of(state, os.environb),
             deferred=DeferredStore.open(self.layout.annexd_dir + b"/deferred.db"),
             on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),
         ))  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,13 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from annexd.errors import AnnexError, TransferFailed
+from annexd.errors import AnnexError, TransferFailed, TransferStalled
 from annexd.threads.deadline import Deadline
 from annexd.threads.named_thread import NamedThread
 from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.job import Finished, Identity, Outcome, Result, Work
 from annexd.transfer.meter import StopReason, TransferMeter
+from annexd.transfer.speed_settings import StallSetting
+from annexd.transfer.stall_monitor import Patience, StallMonitor, Watched
 
 IDLE_SECONDS = 20.0     # after so long without work a slot lets go of its worker, so that a drive can be unmounted
 
@@ -25,6 +28,9 @@ class Worker(Protocol):
 
     def run(self, work: Work, meter: TransferMeter) -> Sequence[Finished]:
         """Move what `work` says; one Finished for each job, failures included."""
+
+    def interrupt(self) -> None:
+        """Break what blocks in `run`; for another thread, which must not be held up by this for long."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -43,13 +49,16 @@ class Running:
 
 OnFinished = Callable[[Work, Sequence[Finished]], None]
 OnBug = Callable[[str, BaseException], None]
+StallSettingOf = Callable[[Work], StallSetting | None]
 
 
 class SlotPool:
     """Slots, whose number may change. `give` and `idle_count` are for one thread, the controller; the rest for any.
 
     `on_finished` is called in the slot's thread, exactly once for each work given, whatever happened; when it returns
-    the slot counts as idle and `on_idle` is called. `on_bug` learns of errors that are not expected ones.
+    the slot counts as idle and `on_idle` is called. `on_bug` learns of errors that are not expected ones. `stalls`
+    tells which transfers are ended when they stall: one that does not even notice that it should end is given up, and
+    another slot takes the place of its own; then `on_finished` is called in the thread that watches.
     """
 
     def __init__(
@@ -60,9 +69,15 @@ class SlotPool:
         on_finished: OnFinished,
         on_idle: Callable[[], None] = lambda: None,
         on_bug: OnBug = lambda _name, _error: None,
+        stalls: StallSettingOf = lambda _: None,
+        patience: Patience | None = None,
     ) -> None:
-        self._new_slot: Callable[[int], _Slot] = lambda n: _Slot(n, make_worker, on_finished, self._ended, on_bug)
+        cores = len(os.sched_getaffinity(0))
         self._on_idle = on_idle
+        self._monitor = StallMonitor(self._watched, self._replace, stalls, patience or Patience())
+        self._surroundings = _Surroundings(
+            make_worker, on_finished, self._ended, on_bug, self._monitor.ring, lambda: 2 * len(self.running()) <= cores
+        )
         self._stop = StopSignal()
         self._lock = threading.Lock()       # a leaf: guards the fields below
         self._is_started = False
@@ -81,13 +96,15 @@ class SlotPool:
             self._is_started = True
             for slot in self._slots:
                 slot.start(self._stop)
+        self._monitor_thread = NamedThread("stalls", lambda: self._monitor.run(self._stop))
+        self._monitor_thread.start()
 
     def resize(self, count: int) -> None:
         """Have this many slots from now on; those that are too many end after the work they do."""
         with self._lock:
             while len(self._slots) < count:
                 self._made += 1
-                slot = self._new_slot(self._made)
+                slot = _Slot(self._made, self._surroundings)
                 self._slots.append(slot)
                 self._idle.append(slot)
                 if self._is_started:
@@ -118,7 +135,7 @@ class SlotPool:
         return [running for slot in self._all() if (running := slot.running()) is not None]
 
     def stop_transfer(self, identity: Identity, reason: StopReason) -> bool:
-        """End a running transfer early; False when it does not run, or runs in a batch, which ends in a moment."""
+        """End a running transfer early; False when it does not run, or in a batch with others, which ends soon."""
         return self.stop_where(lambda running: running == identity, reason) > 0
 
     def stop_where(self, concerns: Callable[[Identity], bool], reason: StopReason) -> int:
@@ -136,6 +153,26 @@ class SlotPool:
         with self._lock:
             return [*self._slots, *self._leaving]
 
+    def _watched(self) -> list[Watched]:
+        return [watched for slot in self._all() if (watched := slot.watched()) is not None]
+
+    def _replace(self, watched: Watched) -> None:
+        """Give up a slot that does not come back from its work."""
+        slot = next((slot for slot in self._all() if slot.name == watched.slot), None)
+        if slot is None or not slot.abandon(watched.work):
+            return
+        with self._lock:
+            if slot in self._slots:
+                self._made += 1
+                fresh = _Slot(self._made, self._surroundings)
+                self._slots[self._slots.index(slot)] = fresh
+                self._idle.append(fresh)
+                fresh.start(self._stop)
+            else:
+                self._leaving.remove(slot)
+        slot.report(watched.work, TransferStalled("the transfer stalled, and could not be ended"))
+        self._on_idle()
+
     def _ended(self, slot: _Slot) -> None:
         with self._lock:
             if slot in self._slots:
@@ -146,27 +183,30 @@ class SlotPool:
         self._on_idle()
 
 
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What slots know of their pool."""
+
+    make_worker: Callable[[], Worker]
+    on_finished: OnFinished
+    on_ended: Callable[[_Slot], None]
+    on_bug: OnBug
+    on_begun: Callable[[], None]
+    has_core_to_spare: Callable[[], bool]
+
+
 class _Slot:
     """One thread with its worker."""
 
-    def __init__(
-        self,
-        number: int,
-        make_worker: Callable[[], Worker],
-        on_finished: OnFinished,
-        on_ended: Callable[[_Slot], None],
-        on_bug: OnBug,
-    ) -> None:
+    def __init__(self, number: int, surroundings: _Surroundings) -> None:
         self._number = number
-        self._make_worker = make_worker
-        self._on_finished = on_finished
-        self._on_ended = on_ended
-        self._on_bug = on_bug
+        self._pool = surroundings
         self._inbox: Pool[Work] = Pool()
         self._current: tuple[Work, TransferMeter, float] | None = None      # replaced as a whole
         self._worker: Worker | None = None                                  # the slot's thread only
         self._thread: NamedThread | None = None
         self._is_over = False
+        self._is_abandoned = False
         self._stop_lock = threading.Lock()      # a leaf: guards _current against a stop that comes as work changes
 
     @property
@@ -200,10 +240,40 @@ class _Slot:
             if self._current is None:
                 return False
             work, meter, _ = self._current
-            if len(work.jobs) != 1 or not concerns(work.jobs[0].identity):
+            if not all(concerns(job.identity) for job in work.jobs):
                 return False
             meter.stop(reason)
             return True
+
+    def watched(self) -> Watched | None:
+        current = self._current
+        if current is None:
+            return None
+        work, meter, began = current
+        return Watched(self.name, work, meter, began, self._interrupt)
+
+    def abandon(self, work: Work) -> bool:
+        """Expect nothing more of this slot; False when it is not at this work (any more)."""
+        with self._stop_lock:
+            if self._current is None or self._current[0] is not work:
+                return False
+            self._current = None
+            self._is_abandoned = True
+        self.end()
+        return True
+
+    def report(self, work: Work, error: AnnexError) -> None:
+        """Tell that all of it failed. For who abandoned the slot."""
+        try:
+            self._pool.on_finished(work, _all(work, Outcome(Result.FAILED, work.remote, error)))
+        except BaseException as bug:  # boundary: the watching must go on  # noqa: BLE001
+            self._pool.on_bug(self.name, bug)
+
+    def _interrupt(self) -> None:
+        worker = self._worker
+        if worker is not None:
+            with suppress(OSError, AnnexError):     # it is broken anyway
+                worker.interrupt()
 
     def _run(self, stop: StopSignal) -> None:
         try:
@@ -219,13 +289,16 @@ class _Slot:
             self._drop_worker()
 
     def _do(self, work: Work) -> None:
-        meter = TransferMeter(work.jobs[0].size if len(work.jobs) == 1 else None)
+        sizes = [job.size for job in work.jobs]
+        meter = TransferMeter(None if None in sizes else sum(size or 0 for size in sizes))
+        meter.has_core_to_spare = self._pool.has_core_to_spare()
         with self._stop_lock:
             self._current = (work, meter, time.monotonic())
+        self._pool.on_begun()
         finished: Sequence[Finished] = ()
         try:
             if self._worker is None:
-                self._worker = self._make_worker()
+                self._worker = self._pool.make_worker()
             finished = self._worker.run(work, meter)
         except BaseException as error:  # boundary: one transfer in a slot  # noqa: BLE001
             finished = _all(work, self._failure(work, error))
@@ -233,21 +306,23 @@ class _Slot:
         finally:
             with self._stop_lock:
                 self._current = None
-            self._report(work, finished)
+                is_ours = not self._is_abandoned
+            if is_ours:
+                self._report(work, finished)
 
     def _failure(self, work: Work, error: BaseException) -> Outcome:
         if isinstance(error, AnnexError):
             return Outcome(Result.FAILED, work.remote, error)
-        self._on_bug(self.name, error)
+        self._pool.on_bug(self.name, error)
         return Outcome(Result.FAILED, work.remote, TransferFailed(f"{type(error).__name__}: {error}"))
 
     def _report(self, work: Work, finished: Sequence[Finished]) -> None:
         try:
-            self._on_finished(work, finished)
+            self._pool.on_finished(work, finished)
         except BaseException as error:  # boundary: the slot must become idle again  # noqa: BLE001
-            self._on_bug(self.name, error)
+            self._pool.on_bug(self.name, error)
         finally:
-            self._on_ended(self)
+            self._pool.on_ended(self)
 
     def _drop_worker(self) -> None:
         worker, self._worker = self._worker, None

@@ -18,11 +18,14 @@ from annexd.transfer.deferred import DeferredDownloads
 from annexd.transfer.deferred_store import DeferredStore
 from annexd.transfer.failed import FailedTransfers
 from annexd.transfer.gate import RemoteGate
+from annexd.transfer.job import Direction
+from annexd.transfer.limiter import Limiter
 from annexd.transfer.queue import TransferQueue
 from annexd.transfer.record import LocationRecorder
 from annexd.transfer.requests import TransferRequests, WantsNow
 from annexd.transfer.slot_count import slots_for
 from annexd.transfer.slots import OnBug, SlotPool
+from annexd.transfer.speed_settings import StallSetting
 from annexd.transfer.wanted import PreferredContent
 from annexd.transfer.worker import OpenRemote, TransferWorker
 
@@ -72,6 +75,7 @@ class Plan:
     config: Callable[[], AnnexConfig] | None = None
     wants: WantsNow = field(default_factory=PreferredContent)
     slots: int = 2
+    limiter: Limiter = field(default_factory=Limiter)
     deferred: DeferredStore | None = None
     on_much_deferred: Callable[[], None] = lambda: None
 
@@ -89,6 +93,7 @@ class Transfers:
     slots: SlotPool
     controller: TransferController
     aftermath: Aftermath
+    limiter: Limiter
 
 
 def build(plan: Plan) -> Transfers:
@@ -114,10 +119,15 @@ def build(plan: Plan) -> Transfers:
     )
     slots = SlotPool(
         plan.slots,
-        lambda: TransferWorker(plan.fork(), table.get, plan.open_remote, plan.config),
+        lambda: TransferWorker(plan.fork(), table.get, plan.open_remote, plan.config, plan.limiter),
         on_finished=aftermath,
         on_idle=bell.ring,
         on_bug=plan.on_bug,
+        stalls=lambda work: _stall_setting(plan.limiter, table.get().get(work.remote), work.direction),
     )
     controller = TransferController(bell, queue, slots, gate, failed, plan.replan)
-    return Transfers(queue, deferred, failed, gate, recorder, requests, slots, controller, aftermath)
+    return Transfers(queue, deferred, failed, gate, recorder, requests, slots, controller, aftermath, plan.limiter)
+
+
+def _stall_setting(limiter: Limiter, spec: RemoteSpec | None, direction: Direction) -> StallSetting | None:
+    return None if spec is None else limiter.stall_setting(spec.name, direction)

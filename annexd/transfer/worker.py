@@ -12,7 +12,8 @@ from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, RemoteSpec
 from annexd.transfer import perform, policy, small_batch
 from annexd.transfer.job import Direction, Finished, Job, Outcome, Result, Work
-from annexd.transfer.meter import TransferMeter
+from annexd.transfer.limiter import Limiter
+from annexd.transfer.meter import StopReason, TransferMeter
 
 Specs = Callable[[], Mapping[UUID, RemoteSpec]]
 OpenRemote = Callable[[RemoteSpec], Remote]
@@ -21,12 +22,19 @@ OpenRemote = Callable[[RemoteSpec], Remote]
 class TransferWorker:
     """Moves content with a state copy and open remotes of its own. Belongs to one slot.
 
-    `config` tells the settings as they are now; without it they are what they were in the beginning.
+    `config` tells the settings as they are now; without it they are what they were in the beginning. `limiter` holds
+    transfers back.
     """
 
     def __init__(
-        self, state: AnnexState, specs: Specs, open_remote: OpenRemote, config: Callable[[], AnnexConfig] | None = None
+        self,
+        state: AnnexState,
+        specs: Specs,
+        open_remote: OpenRemote,
+        config: Callable[[], AnnexConfig] | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
+        self._limiter = limiter or Limiter()
         self._state = state
         self._config = config
         self._seen = config() if config is not None else None
@@ -48,9 +56,15 @@ class TransferWorker:
             jobs = self._check_sources(work, specs, finished)
         if jobs:
             remote = self._remote(work.remote, spec)
+            meter.pace(self._limiter.pacer(spec.name, work.direction))
             outcomes = self._move(work.direction, remote, jobs, meter)
             finished += [Finished(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
         return finished
+
+    def interrupt(self) -> None:
+        """Break what blocks on a remote."""
+        for remote in list(self._remotes.values()):
+            remote.close()
 
     def close(self) -> None:
         """Close the remotes and end helper processes."""
@@ -67,13 +81,32 @@ class TransferWorker:
         self._seen = now
 
     def _move(self, direction: Direction, remote: Remote, jobs: Sequence[Job], meter: TransferMeter) -> list[Outcome]:
-        if len(jobs) > 1:
-            move = small_batch.upload if direction is Direction.UPLOAD else small_batch.download
-            return move(self._state, remote, [job.key for job in jobs])
-        job = jobs[0]
+        if len(jobs) == 1:
+            return [self._move_one(direction, remote, jobs[0], meter)]
+        if meter.is_limited and any(not perform.is_small(job.key, meter) for job in jobs):
+            return self._move_slowly(direction, remote, jobs, meter)
+        move = small_batch.upload if direction is Direction.UPLOAD else small_batch.download
+        return move(self._state, remote, [job.key for job in jobs], meter)
+
+    def _move_slowly(
+        self, direction: Direction, remote: Remote, jobs: Sequence[Job], meter: TransferMeter
+    ) -> list[Outcome]:
+        """One by one and in pieces, as the speed is limited."""
+        outcomes: list[Outcome] = []
+        for job in jobs:
+            before = meter.done
+            part = TransferMeter(job.size, lambda done, before=before: meter.start_at(before + done))  # type: ignore[misc]
+            part.pace(self._limiter.pacer(remote.spec.name, direction))
+            outcome = self._move_one(direction, remote, job, part)
+            if outcome.result is Result.CANCELLED and meter.stopped is StopReason.PAUSED:
+                outcome = Outcome(Result.PAUSED, outcome.remote, outcome.error)
+            outcomes.append(outcome)
+        return outcomes
+
+    def _move_one(self, direction: Direction, remote: Remote, job: Job, meter: TransferMeter) -> Outcome:
         if direction is Direction.UPLOAD:
-            return [perform.upload(self._state, remote, job.key, job.file, meter=meter)]
-        return [perform.download(self._state, (remote,), job.key, job.file, meter=meter)]
+            return perform.upload(self._state, remote, job.key, job.file, meter=meter)
+        return perform.download(self._state, (remote,), job.key, job.file, meter=meter)
 
     def _check_sources(self, work: Work, specs: Mapping[UUID, RemoteSpec], finished: list[Finished]) -> list[Job]:
         """The downloads that this remote should serve; the others go back with the sources they have now.

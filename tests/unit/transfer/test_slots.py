@@ -38,6 +38,9 @@ class ScriptedWorker:
             step(meter)
         return [Finished(job, Outcome(Result.TRANSFERRED, R)) for job in work.jobs]
 
+    def interrupt(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed += 1
 
