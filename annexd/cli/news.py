@@ -14,6 +14,7 @@ from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
 
 INTERVAL = 60.0     # seconds after which what is collected is written down while more comes
+FEW = 50            # which are put into the journal where that cannot wait for the end
 MANY = 500          # which the job that read their logs should write down itself
 
 
@@ -50,6 +51,17 @@ class LocationNews:
     def record_when_due(self, annex: AnnexState) -> None:
         """Write it down if that was not done for a minute. Raises as `record`."""
         if time.monotonic() - self._recorded >= INTERVAL:
+            self.record(annex)
+
+    def record_now(self, annex: AnnexState) -> None:
+        """Write it down because the next decision looks at it: few in the journal, many in a commit. As `record`."""
+        with self._lock:
+            few = list(self._changes.items()) if len(self._changes) < FEW else []
+            for place, _ in few:
+                del self._changes[place]
+        for (key, uuid), what in few:
+            self._moved = annex.locations.record(key, uuid, what) or self._moved
+        if not few:
             self.record(annex)
 
     def settle(self, annex: AnnexState) -> bool:

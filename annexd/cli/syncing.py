@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from annexd.annex.state import AnnexState
 from annexd.cli.arguments import Parser, add_jobs
 from annexd.cli.content import Arrivals, Remotes, fetch, send
 from annexd.cli.invocation import Failed, Invocation
-from annexd.cli.runner import for_each
+from annexd.cli.reporters.contract import Action
+from annexd.cli.runner import Task, run_jobs
 from annexd.cli.seek import Item, seek
+from annexd.cli.small_files import fetch_many, send_many
 from annexd.cli.staging import INDEX_SECONDS
 from annexd.errors import AnnexError, BusyError, UserError
 from annexd.formats.paths import display, from_text
+from annexd.formats.uuid import UUID
 from annexd.git.history import is_ancestor
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import fetch_remote, may_fetch
@@ -177,41 +182,84 @@ class Sync:
         words = Namespace(words=self._options.content_of, all=self._options.all)
 
         def move(annex: AnnexState, item: Item) -> bool:
-            did = self._get(annex, item, usable, arrivals) if self._parts.pull else False
+            did = self._get(annex, item, usable, arrivals)
             if self._parts.push and annex.store.is_present(item.key):
                 did = self._put(annex, item, usable) or did
             return did
 
+        def move_many(annex: AnnexState, items: Sequence[Item]) -> Sequence[Item]:
+            self._get_many(annex, items, usable, arrivals)
+            for spec in usable:
+                self._put_many(annex, items, spec)
+            return items        # what is left of them is seen when each is looked at
+
         try:
-            for_each(self._call, seek(self._call, words), move)
+            run_jobs(self._call, seek(self._call, words), Task(move, act_on_many=move_many))
         finally:
             arrivals.settle(self._annex)
 
     def _get(self, annex: AnnexState, item: Item, specs: list[RemoteSpec], arrivals: Arrivals) -> bool:
-        if annex.store.is_present(item.key):
+        if not self._parts.pull or annex.store.is_present(item.key):
             return False
-        there = annex.locations.locations(item.key)
-        sources = [spec for spec in specs if spec.uuid in there and spec.config.pull]
-        if not sources or not self._wanted(annex).wants(annex.uuid, item.key, item.file):
+        sources = self._sources(annex, item, specs, annex.locations.locations(item.key))
+        if not sources:
             return False
-        with self._call.acting(command="get", file=item.shown, key=item.key, given=item.given) as action:
+        with self._acting(item, "get") as action:
             fetch(self._remotes, annex, item, action, sources)
             arrivals.add(annex, item.key)
+        self._call.news.record_now(annex)
         return True
 
     def _put(self, annex: AnnexState, item: Item, specs: list[RemoteSpec]) -> bool:
         there = annex.locations.locations(item.key)
-        wanted = self._wanted(annex)
-        targets = [
-            spec
-            for spec in specs
-            if spec.uuid is not None and spec.uuid not in there and spec.config.push and not spec.config.readonly
-            and wanted.wants(spec.uuid, item.key, item.file)
-        ]  # fmt: skip
+        targets = [spec for spec in specs if self._is_target(annex, item, spec, there)]
         for spec in targets:
-            with self._call.acting(command="put", file=item.shown, key=item.key, given=item.given) as action:
+            with self._acting(item, "put") as action:
                 send(self._remotes, annex, item, action, spec)
+        if targets:
+            self._call.news.record_now(annex)
         return bool(targets)
+
+    def _get_many(
+        self, annex: AnnexState, items: Sequence[Item], specs: list[RemoteSpec], arrivals: Arrivals
+    ) -> None:
+        if not self._parts.pull:
+            return
+
+        def source_of(item: Item, there: Collection[UUID]) -> RemoteSpec | None:
+            return next(iter(self._sources(annex, item, specs, there)), None)
+
+        absent = [item for item in items if not annex.store.is_present(item.key)]
+        acting = partial(self._acting, command="get")
+        _exhaust(fetch_many(self._remotes, annex, absent, source_of, acting, arrivals))
+        self._call.news.record_now(annex)
+
+    def _put_many(self, annex: AnnexState, items: Sequence[Item], spec: RemoteSpec) -> None:
+        if not self._parts.push:
+            return
+        logs = annex.locations.locations_many([item.key for item in items])
+
+        def may(item: Item) -> bool:
+            return annex.store.is_present(item.key) and self._is_target(annex, item, spec, logs[item.key])
+
+        acting = partial(self._acting, command="put")
+        _exhaust(send_many(self._remotes, annex, items, spec, acting, may))
+        self._call.news.record_now(annex)
+
+    def _sources(
+        self, annex: AnnexState, item: Item, specs: list[RemoteSpec], there: Collection[UUID]
+    ) -> list[RemoteSpec]:
+        """Where content that is wanted may come from; nothing when it is not wanted."""
+        sources = [spec for spec in specs if spec.uuid in there and spec.config.pull]
+        return sources if sources and self._wanted(annex).wants(annex.uuid, item.key, item.file) else []
+
+    def _is_target(self, annex: AnnexState, item: Item, spec: RemoteSpec, there: Collection[UUID]) -> bool:
+        if spec.uuid is None or spec.uuid in there or not spec.config.push or spec.config.readonly:
+            return False
+        return self._wanted(annex).wants(spec.uuid, item.key, item.file)
+
+    def _acting(self, item: Item, command: str) -> AbstractContextManager[Action]:
+        return self._call.acting(command=command, file=item.shown, key=item.key, given=item.given)
 
     def _fill_files(self) -> None:
         """Files that came with a merge get what is here already, whatever filters wrote."""
@@ -219,6 +267,12 @@ class Sync:
 
         for path, reason in fill_checked_out(self._annex):
             self._call.reporter.error(f"{display(path)}: {reason}")
+
+
+def _exhaust(items: Iterable[Item]) -> None:
+    """Do what an iterator does on the way; who is yielded is looked at once more later."""
+    for _ in items:
+        pass
 
 
 def merge(annex: AnnexState, ref: bytes) -> bool:
