@@ -58,11 +58,11 @@ def run_peer(name: str, top: Path, wanted: set[str], args: argparse.Namespace, s
         if not args.no_preload:
             workloads.preload(peer, args.files)
         attempt("latency", lambda: workloads.latency(peer, args.rounds))
+        attempt("start", lambda: workloads.repeat([workloads.start(peer) for _ in range(args.runs)]))
+        attempt("idle", lambda: workloads.idle(peer, args.idle))
         attempt("small1000", lambda: workloads.repeat([workloads.small(peer, 1000) for _ in range(args.runs)]))
         attempt("small10000", lambda: workloads.repeat([workloads.small(peer, args.many) for _ in range(args.runs)]))
         attempt("large", lambda: workloads.repeat([workloads.large(peer, source) for _ in range(args.runs)]))
-        attempt("start", lambda: workloads.repeat([workloads.start(peer) for _ in range(args.runs)]))
-        attempt("idle", lambda: workloads.idle(peer, args.idle))
     except Exception as e:  # noqa: BLE001 boundary: one contestant that cannot run must not hide the others
         traceback.print_exc()
         results.append(Result("(set-up)", peer.name, note=f"FAILED: {e}"))
