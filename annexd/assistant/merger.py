@@ -23,9 +23,18 @@ from annexd.formats.branch_paths import key_of_location_log
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.objects import Oid
+from annexd.git.refs import Head
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import may_fetch
-from annexd.sync.merge import MergeKind, MergeReport, branch_to_sync, merge_into_head, refs_to_merge
+from annexd.sync.merge import (
+    ADJUSTED,
+    HEADS,
+    MergeKind,
+    MergeReport,
+    branch_to_sync,
+    merge_into_head,
+    refs_to_merge,
+)
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
 from annexd.threads.latest import Latest
@@ -231,7 +240,7 @@ class Merger:
             head = annex.refs.head()
         before, self._head = self._head, head.oid
         branch = branch_to_sync(head)
-        self._board.set(branch=display(branch) if branch is not None else "")
+        self._tell_branch(head, branch)
         if head.oid is None or head.oid == before:
             return
         with self._turn.held():         # who has it may be about to tell us that the commit is ours
@@ -241,6 +250,17 @@ class Merger:
             return
         self._commits.put(Commit(Moved.TREE))
         self._on_head_moved(KeyDelta(before, head.oid))
+
+    def _tell_branch(self, head: Head, branch: bytes | None) -> None:
+        self._board.set(branch=display(branch) if branch is not None else "")
+        if head.ref is not None and head.ref.startswith(HEADS + ADJUSTED):
+            self._alerts.raise_alert(
+                "adjusted",
+                "an adjusted branch is checked out: its history is not exchanged with remotes yet",
+                hint="git annex sync does it, or check out the branch that it was made from",
+            )
+        else:
+            self._alerts.clear("adjusted")
 
     def _merge_trees(self, stop: StopSignal) -> None:
         with self._shared.locked() as annex:

@@ -197,3 +197,19 @@ def _stays_uncommitted(side: Side, name: str) -> bool:
     except AssertionError:
         return True
     return False
+
+
+def test_delayadd_leaves_a_new_file_alone_for_a_while(running: Pair) -> None:
+    a, b = running
+    running.assert_syncs("at once")
+    a.git("config", "annex.delayadd", "2")
+    eventually(lambda: _stays_uncommitted(a, _fresh(a)), SOON, "files that wait")
+    a.write("delayed", b"delayed")
+    eventually(lambda: b.has("delayed", b"delayed"), SYNC_LIMIT, "the file in the end")
+
+
+def test_an_adjusted_branch_is_told(running: Pair) -> None:
+    a, _ = running
+    running.assert_syncs("before")
+    a.git("checkout", "-q", "-b", "adjusted/main(unlocked)")
+    a.wait_for_alert("adjusted")
