@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from annexd.annex.branch import BranchUpdate
 from annexd.annex.state import AnnexState
+from annexd.assistant.alerts import Alerts
 from annexd.assistant.changes import Commit, Moved
-from annexd.assistant.status import StatusBoard
+from annexd.assistant.status import Severity, StatusBoard
 from annexd.errors import AnnexError
 from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
@@ -29,6 +30,7 @@ from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.job import Direction
 from annexd.transfer.queue import TransferQueue
 
+CRASH_REST = 1.0        # seconds, doubling, until a lane that crashed goes on
 FIRST_RETRY = 1.0       # seconds; doubles with each failure
 LONGEST_RETRY = 300.0
 LOOK_FOR_PATH = 2.0     # seconds between two looks for a repository on this machine that is not there
@@ -115,6 +117,22 @@ class PushLane:
     # The rest runs in the lane's own thread.
 
     def _run(self) -> None:
+        """A crash is told, and after a rest the lane goes on: with the other remotes it has nothing to do."""
+        rest = CRASH_REST
+        while not self._stop.is_set():
+            try:
+                self._serve()
+            except BaseException as error:      # boundary: one remote
+                log.error("push.crashed", remote=self.name, exc_info=error)
+                Alerts(self._parts.board).raise_alert(
+                    f"push {self.name}", f"syncing with {self.name} crashed, and is tried again: {error}",
+                    hint="see annexd log; please report it", severity=Severity.ERROR,
+                )  # fmt: skip
+                self._inbox.put(Errand.RECONNECT)
+                self._stop.wait(rest)
+                rest = min(rest * 2, LONGEST_RETRY)
+
+    def _serve(self) -> None:
         wait: float | None = None
         try:
             while not self._stop.is_set():
@@ -128,9 +146,6 @@ class PushLane:
                     wait = self._work(items)
                 except (AnnexError, OSError) as error:
                     wait = self._failed(str(error))
-        except BaseException as error:      # boundary: a lane has no supervisor
-            log.error("push.crashed", remote=self.name, exc_info=error)
-            self._parts.board.set_remote(self.name, last_error=f"bug: {error}")
         finally:
             self._rest()
 

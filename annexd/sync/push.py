@@ -21,6 +21,7 @@ from annexd.sync.relation import Relation, relate
 from annexd.threads.stop_signal import StopSignal
 
 ANNEX = b"git-annex"
+TRIES = 3
 
 
 class PushKind(enum.Enum):
@@ -113,6 +114,10 @@ class RemotePusher:
 
     def _send(self, spec: RemoteSpec, delivery: DirectDelivery, plan: Sequence[Delivery]) -> PushOutcome:
         outcomes = delivery.deliver(self._annex.objects, plan)
+        for _ in range(TRIES - 1):
+            if Outcome.MOVED not in outcomes.values():
+                break
+            outcomes = delivery.deliver(self._annex.objects, plan)      # one ref that moved kept all from moving
         prefix = REMOTES + os.fsencode(spec.name) + b"/"
         there_now = (Outcome.DELIVERED, Outcome.UNCHANGED)
         self._tracking |= {prefix + d.ref[len(HEADS) :]: d.new for d in plan if outcomes[d.ref] in there_now}
