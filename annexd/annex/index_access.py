@@ -37,12 +37,12 @@ class IndexAccess:
     Formats that only git reads are turned into one that we read, by git, in a copy.
     """
 
-    def __init__(self, repo: GitRepository, scratch_dir: bytes) -> None:
+    def __init__(self, repo: GitRepository, scratch_dir: bytes, unsettled: set[bytes] | None = None) -> None:
         self._repo = repo
         self._scratch = scratch_dir
         self._cache = IndexCache(repo.index_path)
         self._converted: GitIndex | None = None
-        self.unsettled: set[bytes] = set()
+        self.unsettled: set[bytes] = set() if unsettled is None else unsettled
         """Paths that were young when we last wrote the index, and were not settled since."""
 
     def current(self) -> GitIndex:

@@ -48,6 +48,7 @@ class AnnexState:
         self.layout = layout_of(repo, git_config)
         self._clock = clock or SystemClock()
         self._git_config = git_config
+        self._unsettled: set[bytes] = set()     # kept over resets, which forget only what can be read again
         self._config: AnnexConfig | None = None
         self._settings: Settings | None = None
 
@@ -117,7 +118,7 @@ class AnnexState:
     @cached_property
     def index(self) -> IndexAccess:
         """git's index of the work tree."""
-        return IndexAccess(self.repo, self.layout.annexd_dir)
+        return IndexAccess(self.repo, self.layout.annexd_dir, self._unsettled)
 
     @cached_property
     def attributes(self) -> CheckAttr:

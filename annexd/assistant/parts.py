@@ -109,6 +109,7 @@ class Parts:
             layout=self.layout, us=self._uuid, table=self._table, fork=self._fork, open_remote=open_remote,
             replan=self._replan, tell=self._transfers_ended, on_bug=_note_bug,
             slots=slots_wanted(self.shared.config.jobs), config=lambda: self.shared.config,
+            on_satisfied=lambda jobs: self._arrive([job.key for job in jobs]),
             limiter=limiter_of(state, os.environb),
             deferred=DeferredStore.open(self.layout.annexd_dir + b"/deferred.db"),
             on_much_deferred=lambda: nudge_scanner(self.transfer_scans, Nudge.FULL),
@@ -281,7 +282,6 @@ class Parts:
         while batch := list(islice(waiting, BATCH)):
             with self.shared.locked() as annex:
                 self.transfers.requests.replan(annex, batch)
-        self._troubles.look_again()
 
     def _file_of(self, key: Key) -> bytes | None:
         try:
@@ -314,6 +314,7 @@ class Parts:
         while keys := self._arrived.drain(stop):
             self.merger.populate(keys)
             self._arriving.update(lambda count: count - len(keys))
+            self._troubles.look_again()
 
     def _look_again(self) -> None:
         """Nothing that was known of the work tree counts any more."""

@@ -50,6 +50,8 @@ class TransferTroubles:
         """Forget what is not to be done any more."""
         with self._lock:
             known = {identity for failures in self._kinds.values() for identity in failures}
+        if not known:
+            return
         gone = known - {job.identity for job in self._still_failing(known)}
         with self._lock:
             changed = {kind for identity in gone for kind in self._forget(identity)}
@@ -59,12 +61,12 @@ class TransferTroubles:
     def _take(self, finished: Finished) -> set[str]:
         """The kinds of trouble that are not as they were."""
         job, error = finished.job, finished.outcome.error
-        changed = self._forget(job.identity)
         kind = None if error is None else _kind(error)
-        if kind is not None and error is not None:
-            self._kinds.setdefault(kind, {})[job.identity] = (job, error)
-            changed.add(kind)
-        return changed
+        if kind is None or error is None:
+            return self._forget(job.identity)
+        changed = self._forget(job.identity) if job.identity not in self._kinds.get(kind, {}) else set()
+        self._kinds.setdefault(kind, {})[job.identity] = (job, error)      # in its old place, if it has one
+        return changed | {kind}
 
     def _forget(self, identity: Identity) -> set[str]:
         return {kind for kind, failures in self._kinds.items() if failures.pop(identity, None) is not None}

@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,7 +47,8 @@ class FailedTransfers:
     """All transfers that failed and were not done since.
 
     Any thread may call any method; files are written in the caller's. A job that `take_due` handed out is remembered
-    until it is `satisfied` or fails again, so that its wait grows.
+    until it is `satisfied` or fails again, so that its wait grows. `on_satisfied` is told of failures that are over; it
+    must not block, and may be called under the AnnexState lock.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class FailedTransfers:
         backoff: Backoff | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        on_satisfied: Callable[[Sequence[Job]], None] = lambda _: None,
     ) -> None:
         self._layout = layout
+        self._on_satisfied = on_satisfied
         self._backoff = backoff or Backoff()
         self._monotonic = monotonic
         self._jitter = jitter
@@ -101,6 +104,8 @@ class FailedTransfers:
         for failure in gone:
             self._unwritten.discard(failure.job.identity)
             self._remove_note(failure)
+        if gone:
+            self._on_satisfied([failure.job for failure in gone])
 
     def forget(self, concerns: Callable[[Failure], bool]) -> int:
         """Do not try these again; how many they are."""

@@ -18,7 +18,7 @@ from annexd.transfer.deferred import DeferredDownloads
 from annexd.transfer.deferred_store import DeferredStore
 from annexd.transfer.failed import FailedTransfers
 from annexd.transfer.gate import RemoteGate
-from annexd.transfer.job import Direction
+from annexd.transfer.job import Direction, Job
 from annexd.transfer.limiter import Limiter
 from annexd.transfer.queue import TransferQueue
 from annexd.transfer.record import LocationRecorder
@@ -73,6 +73,7 @@ class Plan:
     tell: Tell
     on_bug: OnBug = lambda _name, _error: None
     config: Callable[[], AnnexConfig] | None = None
+    on_satisfied: Callable[[Sequence[Job]], None] = lambda _: None
     wants: WantsNow = field(default_factory=PreferredContent)
     slots: int = 2
     limiter: Limiter = field(default_factory=Limiter)
@@ -102,7 +103,7 @@ def build(plan: Plan) -> Transfers:
     table = plan.table
     queue = TransferQueue(cost_of=table.cost, on_work=bell.ring)
     deferred = DeferredDownloads(plan.deferred, on_full=plan.on_much_deferred)
-    failed = FailedTransfers(plan.layout)
+    failed = FailedTransfers(plan.layout, on_satisfied=plan.on_satisfied)
     gate = RemoteGate(lambda uuid: slots_for(table.get().get(uuid), len(slots)))
     recorder = LocationRecorder()
     requests = TransferRequests(queue, deferred, failed, gate, table.get, plan.wants)
