@@ -1,7 +1,8 @@
 """What other programs may ask of the daemon over its socket, one JSON object a line.
 
-Requests are `{"do": WHAT, ...}`: status; why (`key`, perhaps `file`); pause, resume and cancel (`what`: "all", "remote"
-with `remote`, or "transfer" with `direction`, `key` and for uploads `remote`); jobs (`count`, until the settings change).
+Requests are `{"do": WHAT, ...}`: status (perhaps `limit`: how many transfers of a kind to list); why (`key`, perhaps
+`file`); pause, resume and cancel (`what`: "all", "remote" with `remote`, or "transfer" with `direction`, `key` and for
+uploads `remote`); jobs (`count`, until the settings change).
 Answers have `ok`; when that is false, `error` says why.
 """
 
@@ -25,13 +26,18 @@ from annexd.system.control_socket import ControlSocket, ask
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
 from annexd.threads.stop_signal import StopSignal
-from annexd.transfer.explain import explain
+from annexd.transfer.explain import HoldUp, HoldUps, explain
 from annexd.transfer.failed import Failure
 from annexd.transfer.job import Direction, Identity, Job
 from annexd.transfer.slots import Running
 from annexd.transfer.transfers import Transfers
 
 SHOWN = 100     # transfers of a kind that a status lists
+MOST_SHOWN = 1_000_000
+HELD = HoldUp("paused", "paused by hand", "resume it")
+DEFERRED = HoldUp(
+    "deferred", "no remote that is there is known to have it", "it is fetched once a location log tells of a source"
+)
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -96,8 +102,13 @@ class Control:
 
     # -- looking
 
-    def _status(self, _: Request) -> Answer:
+    def _status(self, request: Request) -> Answer:
+        limit = request.get("limit", SHOWN)
+        if not isinstance(limit, int) or not 0 <= limit <= MOST_SHOWN:
+            raise UserError(f"limit is a number up to {MOST_SHOWN}")
         parts = self._transfers
+        hold_ups = HoldUps(parts, self._specs())
+        speeds = parts.limiter.limits(tuple(spec.name for spec in self._specs().values()))
         counts = parts.queue.counts()
         everything, paused = parts.queue.paused()
         waiting = parts.queue.waiting_for()
@@ -105,6 +116,7 @@ class Control:
         remotes = {
             spec.name: {
                 "waiting": waiting.get(uuid, 0), "paused": uuid in paused, "available": spec.available,
+                "limits": {way.value.decode(): speeds.get((spec.name, way)) for way in Direction},
                 **(asdict(gates[uuid]) if uuid in gates else {}),
             }
             for uuid, spec in self._specs().items()
@@ -117,9 +129,12 @@ class Control:
             },
             "remotes": remotes,
             "running": [self._shown_running(running) for running in parts.slots.running()],
-            "queue": [self._shown_job(job) for job in parts.queue.waiting(SHOWN)],
-            "deferred": [self._shown_job(job) for job in parts.deferred.waiting(SHOWN)],
-            "failed": [self._shown_failure(failure) for failure in parts.failed.failures(SHOWN)],
+            "queue": [
+                {**self._shown_job(job), **asdict(hold_ups.of(job.remotes))} for job in parts.queue.waiting(limit)
+            ],
+            "held": [{**self._shown_job(job), **asdict(HELD)} for job in parts.queue.held(limit)],
+            "deferred": [{**self._shown_job(job), **asdict(DEFERRED)} for job in parts.deferred.waiting(limit)],
+            "failed": [self._shown_failure(failure) for failure in parts.failed.failures(limit)],
             "daemon": dict(self._describe()),
         }  # fmt: skip
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
 
 from annexd.annex.layout import RepoLayout
 from annexd.errors import ConfigError, UserError
@@ -13,6 +13,7 @@ from annexd.threads.deadline import Deadline
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+ANSWER_SECONDS = 5.0
 
 
 def repository(words: Sequence[str]) -> bytes:
@@ -65,6 +66,16 @@ def stop(path: bytes) -> bool:
     from annexd.assistant.daemon_files import stop_daemon
 
     return stop_daemon(layout_at(path), Deadline(STOP_SECONDS))
+
+
+def ask_daemon(layout: RepoLayout, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the daemon answers over its control socket; None when it does not. Raises UserError when it says no."""
+    from annexd.assistant.control import send
+
+    try:
+        return send(layout, request, Deadline(ANSWER_SECONDS))
+    except (OSError, ValueError):
+        return None
 
 
 def _wait_until_it_runs(layout: RepoLayout, child: int, complaints: IO[bytes]) -> None:

@@ -84,6 +84,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("find", Group.QUERY, "lists available files"),
     Entry("info", Group.QUERY, "information about an item or the repository"),
     Entry("version", Group.QUERY, "show version info"),
+    Entry("why", Group.QUERY, "why content is where it is, and what it waits for"),
     Entry("whereis", Group.QUERY, "lists repositories that have file content"),
     Entry("calckey", Group.PLUMBING, "calculate key for a file"),
     Entry("contentlocation", Group.PLUMBING, "looks up content for a key"),

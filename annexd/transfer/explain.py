@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from annexd.annex.state import AnnexState
 from annexd.formats.key import Key
+from annexd.formats.units import format_size
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import RemoteSpec
 from annexd.transfer import policy
@@ -48,6 +49,50 @@ def explain(
     for uuid, spec in sorted(specs.items(), key=lambda item: item[1].name):
         found.append(seen.remote(uuid, spec, has_it=uuid in locations, present=present))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class HoldUp:
+    """What a queued transfer waits for; fields as those of Standing."""
+
+    state: str
+    reason: str
+    advice: str = ""
+    next_try: float | None = None
+
+
+class HoldUps:
+    """What queued transfers wait for, all as of one moment."""
+
+    def __init__(self, transfers: Transfers, specs: Mapping[UUID, RemoteSpec]) -> None:
+        self._specs = specs
+        self._all_paused, self._paused = transfers.queue.paused()
+        self._gates = transfers.gate.view()
+        self._ahead = len(transfers.queue)
+        self._idle = transfers.slots.idle_count()
+        self._slots = len(transfers.slots)
+
+    def of(self, remotes: Sequence[UUID]) -> HoldUp:
+        """A transfer that any of these remotes can serve."""
+        if self._all_paused:
+            return HoldUp("paused", "all transfers are paused", "resume them")
+        if remotes and self._paused.issuperset(remotes):
+            return HoldUp("paused", "transfers with that remote are paused", "resume them")
+        gates = [gate for remote in remotes if (gate := self._gates.get(remote)) is not None]
+        shut = [gate for gate in gates if gate.state is not GateState.OPEN]
+        if shut and len(shut) == len(remotes):
+            wait = min(gate.opens_in for gate in shut)
+            return HoldUp("waiting", f"the remote failed: {shut[0].reason}", self._advice(remotes), wait)
+        away = [spec.name for remote in remotes if (spec := self._specs.get(remote)) and not spec.available]
+        if away and len(away) == len(remotes):
+            return HoldUp("waiting", f"{', '.join(away)} is not there", "connect it")
+        if self._idle:
+            return HoldUp("queued", "the remote has as many transfers as it may have")
+        return HoldUp("queued", f"all {self._slots} slots are at work; {self._ahead} transfers wait for their turn")
+
+    def _advice(self, remotes: Sequence[UUID]) -> str:
+        absent = any((spec := self._specs.get(remote)) is not None and not spec.available for remote in remotes)
+        return "connect it" if absent else "it is tried again by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +144,7 @@ class _Seen:
         place = self.transfers.queue.place_of(identity)
         match place:
             case Place.RUNNING:
-                return Standing(name, False, wanted, "running")
+                return Standing(name, False, wanted, "running", self._progress(identity))
             case Place.HELD:
                 return Standing(name, False, wanted, "paused", "paused by hand", "resume it")
             case Place.QUEUED:
@@ -112,18 +157,15 @@ class _Seen:
         reason = f"{where}: {failure.reason} (tried {failure.attempts} times)"
         return Standing(name, False, wanted, "failed", reason, "it is tried again by itself", wait)
 
+    def _progress(self, identity: Identity) -> str:
+        for running in self.transfers.slots.running():
+            if any(job.identity == identity for job in running.work.jobs):
+                total = "" if running.total is None else f" of {format_size(running.total)}"
+                batch = f", with {len(running.work.jobs) - 1} others" if len(running.work.jobs) > 1 else ""
+                return f"{format_size(running.done)}{total} done{batch}"
+        return ""
+
     def _queued(self, identity: Identity, name: str, wanted: bool) -> Standing:
-        is_all, paused = self.transfers.queue.paused()
-        if is_all:
-            return Standing(name, False, wanted, "paused", "all transfers are paused", "resume them")
         jobs = self.transfers.queue.find((identity,))
-        remotes = jobs[0].remotes if jobs else ()
-        if remotes and paused.issuperset(remotes):
-            return Standing(name, False, wanted, "paused", "transfers with that remote are paused", "resume them")
-        gates = [gate for remote in remotes if (gate := self.transfers.gate.view().get(remote)) is not None]
-        shut = [gate for gate in gates if gate.state is not GateState.OPEN]
-        if shut and len(shut) == len(remotes):
-            wait = min(gate.opens_in for gate in shut)
-            return Standing(name, False, wanted, "waiting", f"the remote failed: {shut[0].reason}", "", wait)
-        ahead = len(self.transfers.queue)
-        return Standing(name, False, wanted, "queued", f"among {ahead} transfers that wait for their turn")
+        hold_up = HoldUps(self.transfers, self.specs).of(jobs[0].remotes if jobs else ())
+        return Standing(name, False, wanted, hold_up.state, hold_up.reason, hold_up.advice, hold_up.next_try)

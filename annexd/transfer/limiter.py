@@ -123,7 +123,8 @@ class Limiter:
         self._next_look = 0.0
 
     def pacer(self, remote: str, direction: Direction) -> Pacer:
-        """For one transfer with the named remote."""
+        """For one transfer with the named remote, which begins now: by settings that are not half a second old."""
+        self._next_look = 0.0
         return Pacer(self, remote, direction)
 
     def stall_setting(self, remote: str, direction: Direction) -> StallSetting | None:

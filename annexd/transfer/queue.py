@@ -266,6 +266,11 @@ class TransferQueue:
         with self._lock:
             return [entry.job for entry, _ in zip(self._queued.values(), range(limit), strict=False)]
 
+    def held(self, limit: int) -> list[Job]:
+        """Up to `limit` of the jobs that are held back."""
+        with self._lock:
+            return [entry.job for entry, _ in zip(self._held.values(), range(limit), strict=False)]
+
     def paused(self) -> tuple[bool, frozenset[UUID]]:
         """Whether everything is paused, and the remotes that are."""
         with self._lock:

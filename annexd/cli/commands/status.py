@@ -5,40 +5,63 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annexd.cli.arguments import Parser, add_json
 from annexd.cli.invocation import Invocation
+from annexd.cli.watching import Report
+
+if TYPE_CHECKING:
+    from annexd.annex.layout import RepoLayout
 
 NOT_RUNNING = 3     # as `systemctl status` has it
+LISTED = 20         # transfers of a kind
 
 
 def configure(parser: Parser) -> None:
     """Declare the options."""
     parser.set_words("[DIR]")
+    parser.add_argument("-w", "--watch", action="store_true", help="go on showing it, until Ctrl-C")
+    parser.add_argument("--limit", metavar="NUMBER", type=int, default=LISTED,
+                        help=f"how many transfers of a kind to list (default: {LISTED})")
     add_json(parser)
 
 
 def run(call: Invocation, options: Namespace) -> int:
     """Print the daemon's own account of itself; exit status 3 when none runs."""
-    from annexd.assistant.daemon_files import describe_process, read_status, running_pid
     from annexd.cli.daemon_control import layout_at, repository
 
     layout = layout_at(repository(options.words))
-    pid = running_pid(layout)
-    status = read_status(layout) or {}
-    if pid is None:
-        call.reporter.info("annexd is not running")
-        call.reporter.record({"running": False})
-        return NOT_RUNNING
-    if status.get("pid") != pid:
-        call.reporter.info(f"{describe_process(pid)} is running (process {pid})")
-        call.reporter.record({"running": True, "pid": pid})
-        return 0
-    for line in describe(status, time.time()):
+    if options.watch:
+        from annexd.cli.watching import watch
+
+        return watch(call, lambda: _look(layout, options.limit))
+    report = _look(layout, options.limit)
+    for line in report.lines:
         call.reporter.info(line)
-    call.reporter.record({"running": True, **status})
-    return 0
+    call.reporter.record(report.record)
+    return report.exit_status
+
+
+def _look(layout: RepoLayout, limit: int) -> Report:
+    """How things are now."""
+    from annexd.assistant.daemon_files import describe_process, read_status, running_pid
+    from annexd.cli.daemon_control import ask_daemon
+    from annexd.cli.transfer_report import describe_transfers
+
+    pid = running_pid(layout)
+    if pid is None:
+        return Report(["annexd is not running"], {"running": False}, NOT_RUNNING)
+    status = read_status(layout) or {}
+    if status.get("pid") != pid:
+        return Report([f"{describe_process(pid)} is running (process {pid})"], {"running": True, "pid": pid})
+    lines = list(describe(status, time.time()))
+    record: dict[str, Any] = {"running": True, **status}
+    answer = ask_daemon(layout, {"do": "status", "limit": limit})
+    if answer is not None:
+        lines += describe_transfers(answer)
+        record["now"] = {name: value for name, value in answer.items() if name != "ok"}
+    return Report(lines, record)
 
 
 def describe(status: Mapping[str, Any], now: float) -> Iterator[str]:

@@ -67,6 +67,10 @@ class Board(Protocol):
 class Reporter(Protocol):
     """Where a command's messages go. Its methods may be called from any thread."""
 
+    @property
+    def wants_records(self) -> bool:
+        """Whether it shows `record` rather than lines."""
+
     def begin(
         self,
         command: str,

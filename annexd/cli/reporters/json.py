@@ -20,6 +20,8 @@ PROGRESS_INTERVAL = 0.1     # seconds between two lines of progress of one actio
 class JsonReporter:
     """Prints an object at the end of each action."""
 
+    wants_records = True
+
     def __init__(self, program: str, command: str, *, errors_inside: bool, progress: bool = False) -> None:
         self.program = program
         self.quoting = Quoting.ALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console
@@ -70,6 +71,29 @@ class Screen:
         known = totals.bytes if totals.is_complete else None
         _add(table, has_bars, label, done, known, totals.speed.at(done))
         return table
+
+
+class Page:
+    """Lines that are replaced by others; what does not fit at the bottom is left out. A context manager."""
+
+    def __init__(self, stream: TextIO) -> None:
+        console = Console(file=stream, force_terminal=True, markup=False, highlight=False, emoji=False)
+        self._live = Live(
+            console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False,
+            vertical_overflow="ellipsis",
+        )
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Show these instead."""
+        text = Text("\n".join(_printable(line) for line in lines), no_wrap=True, overflow="ellipsis")
+        self._live.update(text, refresh=True)
+
+    def __enter__(self) -> Page:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._live.stop()
 
 
 def _add(table: Table, has_bars: bool, label: str, done: int, total: int | None, speed: float | None) -> None:

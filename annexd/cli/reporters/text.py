@@ -17,6 +17,8 @@ from annexd.formats.key import Key
 class TextReporter:
     """Prints actions as they proceed, or each as a whole at its end when several run at a time."""
 
+    wants_records = False
+
     def __init__(self, program: str, command: str, *, concurrent: bool = False, quoting: Quoting = Quoting.ALL) -> None:
         self.program = program
         self.quoting = quoting
