@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 from annexd.annex.location_log import Presence
@@ -24,6 +24,7 @@ from annexd.remotes.registry import load_specs, open_remote
 from annexd.transfer import perform
 from annexd.transfer.job import Outcome, Result
 from annexd.transfer.meter import TransferMeter
+from annexd.transfer.retries import Retries
 
 ADD_REMOTES = "Maybe add some of these git remotes (git remote add ...):\n"
 NOBODY = "No other repository is known to contain the file."
@@ -78,6 +79,25 @@ class Remotes:
         if action is None:
             return self._running.transfer(remote, direction, size)
         return self._running.transfer(remote, direction, size, lambda done: action.progress(done, size))
+
+    def persist(
+        self,
+        annex: AnnexState,
+        remote: Remote,
+        direction: Direction,
+        item: Item,
+        action: Action,
+        attempt: Callable[[TransferMeter], Outcome],
+    ) -> Outcome:
+        """One transfer, tried as often as the settings want."""
+        retries = Retries(annex.config, remote.spec.config)
+        while True:
+            with self.transfer(remote, direction, item.key.size, action) as meter:
+                outcome = attempt(meter)
+            wait = retries.after(outcome.error, meter.done) if outcome.result is Result.FAILED else None
+            if wait is None or self._running.pause(wait):
+                return outcome
+            action.warning(str(outcome.error))
 
     def close(self) -> None:
         """Let go of all of them."""
@@ -145,8 +165,9 @@ def send(remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: 
     had_it = remote.has_key(item.key)
     if not had_it:
         action.note(f"to {spec.name}...")
-        with remotes.transfer(remote, Direction.UPLOAD, item.key.size, action) as meter:
-            outcome = perform.upload(annex, remote, item.key, item.file, meter=meter)
+        outcome = remotes.persist(annex, remote, Direction.UPLOAD, item, action, lambda meter: perform.upload(
+            annex, remote, item.key, item.file, meter=meter
+        ))  # fmt: skip
         require_success(outcome, action, "failed to send content to remote")
     assert spec.uuid is not None        # `Remotes.named` and `having` give no others
     remotes.news.there([item.key], spec.uuid)
@@ -157,8 +178,9 @@ def send(remotes: Remotes, annex: AnnexState, item: Item, action: Action, spec: 
 def download(remotes: Remotes, annex: AnnexState, item: Item, action: Action, remote: Remote) -> Outcome:
     """Get the content from one remote, and take note that it is here."""
     remotes.news.expect([item.key])
-    with remotes.transfer(remote, Direction.DOWNLOAD, item.key.size, action) as meter:
-        outcome = perform.download(annex, [remote], item.key, item.file, meter=meter)
+    outcome = remotes.persist(annex, remote, Direction.DOWNLOAD, item, action, lambda meter: perform.download(
+        annex, [remote], item.key, item.file, meter=meter
+    ))  # fmt: skip
     if outcome.is_success:
         remotes.news.here([item.key])
         remotes.news.record_when_due(annex)

@@ -31,8 +31,9 @@ def pass_on(
     elif is_here:
         action.note(f"to {target.name}...")
         remote = remotes.live(annex, target)
-        with remotes.transfer(remote, Direction.UPLOAD, item.key.size, action) as meter:
-            outcome = perform.upload(annex, remote, item.key, item.file, meter=meter)
+        outcome = remotes.persist(annex, remote, Direction.UPLOAD, item, action, lambda meter: perform.upload(
+            annex, remote, item.key, item.file, meter=meter
+        ))  # fmt: skip
         require_success(outcome, action, "failed to send content to remote")
     else:
         _relay(remotes, annex, item, action, source, target)

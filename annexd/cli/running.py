@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from annexd.formats.transfer_info import Direction
 from annexd.remotes.contract import Remote
+from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.limiter import Limiter
 from annexd.transfer.meter import StopReason, TransferMeter
 from annexd.transfer.stalls import StallWatch
@@ -32,6 +33,7 @@ class RunningTransfers:
     def __init__(self, limiter: Callable[[], Limiter]) -> None:
         self._limiter = limiter
         self._lock = threading.RLock()      # leaf: guards the set; reentrant, for signal handlers
+        self._stop = StopSignal()
         self._transfers: set[_Transfer] = set()
         self._cores = os.cpu_count() or 1
         self._stopped: StopReason | None = None
@@ -74,8 +76,13 @@ class RunningTransfers:
     def stop(self, reason: StopReason) -> None:
         """End all that run, and all that begin from now on, as soon as they look. May be called by a signal handler."""
         self._stopped = reason
+        self._stop.set()
         for one in self._all():
             one.meter.stop(reason)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, until everything is to end at most; whether it is."""
+        return self._stop.wait(seconds)
 
     def cut(self) -> None:
         """Break what does not notice that it is to end."""

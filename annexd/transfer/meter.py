@@ -73,7 +73,7 @@ class TransferMeter:
     def check(self) -> None:
         """Raise what `update` raises after `stop`."""
         if self._stop is StopReason.STALLED:
-            raise TransferStalled("the transfer stalled")
+            raise TransferStalled("Transfer stalled")
         if self._stop is not None:
             raise TransferCancelled(f"the transfer was {self._stop.value}")
 

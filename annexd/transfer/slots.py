@@ -170,7 +170,7 @@ class SlotPool:
                 fresh.start(self._stop)
             else:
                 self._leaving.remove(slot)
-        slot.report(watched.work, TransferStalled("the transfer stalled, and could not be ended"))
+        slot.report(watched.work, TransferStalled("Transfer stalled, and could not be ended"))
         self._on_idle()
 
     def _ended(self, slot: _Slot) -> None:

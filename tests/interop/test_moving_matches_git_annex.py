@@ -120,3 +120,9 @@ def test_limits_that_make_no_sense_are_refused(three: Twins) -> None:
     three.do_loosely("here", "get", "--size-limit", "1x")
     three.do_loosely("here", "add", "--time-limit", "1m")
     three.do_loosely("here", "mirror")
+
+
+def test_progress_is_told_to_machines_in_the_same_words(three: Twins) -> None:
+    three.do("here", "get", "--json-progress", "f1", says='"percent-progress":"100%","total-size":')
+    three.do("here", "copy", "--to", "two", "--json-progress", "--json-error-messages", "f1")
+    three.do("here", "get", "--json", "--json-progress", "-J1", "f2", says='"byte-progress":')
