@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import floors, getting, workloads
+from tests.bench import floors, getting, scanning, workloads
 from tests.bench.measure import BenchTimeout, Result
 from tests.bench.peers import Annexd, GitAnnexAssistant, Peer, Syncthing
 from tests.bench.place import remove, work_directory
@@ -21,6 +21,10 @@ PEERS: dict[str, Callable[[Path], Peer]] = {
     "git-annex": GitAnnexAssistant,
     "syncthing": Syncthing,
 }
+
+
+DEFAULT = "latency,small1000,small10000,large,start,idle,get,scan,deferred"
+WITHOUT_PEERS = {"get", "scan", "deferred"}
 
 
 def _named(peer: Annexd, name: str) -> Annexd:
@@ -99,13 +103,15 @@ def _ratio(value: float | None, base: float | None) -> str:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", default="latency,small1000,small10000,large,start,idle,get", help="comma-separated")
+    parser.add_argument("--only", default=DEFAULT, help="comma-separated")
     parser.add_argument("--peers", default="annexd,annexd-locked,git-annex,syncthing", help="comma-separated")
     parser.add_argument("--files", type=int, default=10000, help="files in sync before measuring")
     parser.add_argument("--many", type=int, default=10000, help="files of the large SMALL run")
     parser.add_argument("--no-preload", action="store_true", help="measure in an empty repository")
     parser.add_argument("--large-mib", type=int, default=1024)
     parser.add_argument("--get-mib", type=int, default=128, help="size of each of the 8 large files of GET")
+    parser.add_argument("--scan-keys", type=int, default=100_000, help="keys in the tree for SCAN")
+    parser.add_argument("--deferred", type=int, default=1_000_000, help="downloads without a source for DEFERRED")
     parser.add_argument("--rounds", type=int, default=30, help="latency rounds")
     parser.add_argument("--runs", type=int, default=3, help="runs of the other workloads")
     parser.add_argument("--idle", type=float, default=60, help="seconds of idling measured")
@@ -116,6 +122,7 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     if args.quick:
         args.files, args.many, args.rounds, args.runs, args.idle, args.large_mib = 1000, 2000, 10, 1, 10, 256
+        args.scan_keys, args.deferred = 20_000, 100_000
     return args
 
 
@@ -140,7 +147,14 @@ def main() -> int:
             who = [name for name in ("annexd", "git-annex") if name in args.peers and available(name)]
             results.extend(getting.Get(top, args.get_mib).results(args.runs, who))
             print(table(results), "\n", flush=True)
-        for name in args.peers.split(",") if wanted - {"get"} else ():
+        for label, measure, count in (
+            ("scan", scanning.scan, args.scan_keys), ("deferred", scanning.deferred, args.deferred),
+        ):  # fmt: skip
+            if label in wanted:
+                results.extend(measure(top / label, count))
+                remove(top / label)
+                print(table(results), "\n", flush=True)
+        for name in args.peers.split(",") if wanted - WITHOUT_PEERS else ():
             if not available(name):
                 results.append(Result("(set-up)", name, note="not installed: left out"))
                 continue
