@@ -153,7 +153,6 @@ class ConfigMonitor:
         for uuid in self._table.replace(found):
             self._transfers.requests.remote_is_gone(uuid)
         self._transfers.queue.wake()        # limits may have changed
-        self._transfers.queue.wake()        # limits may have changed
         self._commits.put(Reconnect(None))
         known = {spec.uuid: _transfers_with(spec) for spec in before}
         for spec in found:

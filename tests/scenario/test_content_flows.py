@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,31 @@ def test_deferred_downloads_outlive_a_kill(make: Make) -> None:
     b.start()
     eventually(lambda: all_there(b, {k.decode(): v for k, v in contents.items()}), LIMIT, "the contents in the clone")
     eventually(lambda: b.status().get("transfers_deferred") == 0, LIMIT)
+
+
+@pytest.mark.parametrize("point", ["scan-before-cursor", "scan-after-cursor", "scan-before-cursor:1"])
+def test_a_daemon_that_dies_while_it_notes_how_far_it_is_loses_nothing(make: Make, point: str) -> None:
+    a = make("a")
+    contents = {b"%d" % n: os.urandom(200 + n) for n in range(10)}
+    keys = commit_known_files(a, contents, present=True)
+    with state_of(a) as annex:
+        annex.locations.record_many([(key, annex.uuid, Presence.PRESENT) for key in keys[:5]])
+    b = clone(make, a, "b")
+    expected = {name.decode(): data for name, data in contents.items()}
+    dying = b.spawn(ANNEXD_FAULT=point)
+    for n in range(20):
+        if not dying.is_running():
+            break
+        b.write(f"from b {n}", b"%d" % n)       # the first note is made soon, others follow changes
+        expected[f"from b {n}"] = b"%d" % n
+        with suppress(AssertionError):
+            eventually(lambda: not dying.is_running(), 3.0)
+    assert dying.process.poll() == -9
+    b.start()
+    a.git("remote", "add", "b", str(b.repo))
+    a.start()
+    eventually(lambda: all_there(b, expected), LIMIT, "all contents at b")
+    eventually(lambda: all_there(a, expected), LIMIT, "all contents at a")
 
 
 # -- a chain
