@@ -145,7 +145,12 @@ class Invocation:
         return self.finish()
 
     def jobs(self) -> int:
-        """How many files to work on at a time: -J, else annex.jobs, else 1. Raises UserError."""
+        """How many files to work on at a time: -J, else annex.jobs, else 1; always 1 for commands without -J.
+
+        Raises UserError.
+        """
+        if not hasattr(self._options, "jobs"):
+            return 1
         asked = getattr(self._options, "jobs", None) or self.annex().config.jobs or "1"
         if asked in ("cpus", "cpu"):
             return os.cpu_count() or 1
