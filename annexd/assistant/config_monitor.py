@@ -84,7 +84,10 @@ class ConfigMonitor:
         """Until `stop`. Blocks on news alone."""
         try:
             while news := self._news.drain(stop):
-                self._take(frozenset(news))
+                try:
+                    self._take(frozenset(news))
+                except OSError as error:        # the work tree is away; when it is back everything is news
+                    log.info("settings.unread", reason=str(error))
         finally:
             self._own.close()
 

@@ -78,14 +78,13 @@ class RemotePusher:
     def note_tracking(self) -> None:
         """Bring our remote-tracking refs up to date, as git push does; for when there is nothing better to do."""
         tracking, self._tracking = self._tracking, {}
-        updates = [
-            RefUpdate(ref, oid, before)
-            for ref, oid in tracking.items()
-            if (before := self._annex.refs.read(ref)) != oid
-        ]
-        if updates:
-            with suppress(BusyError, GitError):     # a fetch at the same time knows as much
-                self._annex.refs.update_many(updates, b"update by push")
+        refs = self._annex.refs
+        with suppress(BusyError, GitError, OSError):    # a fetch knows as much, and the next push begins with it
+            updates = [
+                RefUpdate(ref, oid, before) for ref, oid in tracking.items() if (before := refs.read(ref)) != oid
+            ]
+            if updates:
+                refs.update_many(updates, b"update by push")
 
     def close(self) -> None:
         """End the helper process in the other repository; the next push starts it again."""

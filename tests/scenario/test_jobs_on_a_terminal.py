@@ -68,7 +68,7 @@ def test_no_line_is_ever_scrambled(clone: Path, clean_environment: dict[str, str
         assert terminal.wait() == 0
         # Bars come in one piece, but a piece may be read in parts: what is only on its way is no scramble.
         assert len(bad) < 3 and not any("ok" in line for line in bad), bad
-        assert len(seen_bars) >= 3
+        assert len(seen_bars) >= 2      # all, on an idle machine; a busy one may show some too briefly to be seen
         done = sorted(found[1] for line in terminal.everything if (found := DONE.fullmatch(line)))
         assert done == sorted([f"s{n:02}" for n in range(SMALL)] + [f"large{n}" for n in range(LARGE)])
         assert len(terminal.everything) == SMALL + LARGE + 1, "something is left of the bars"
