@@ -21,6 +21,7 @@ from annexd.threads.faults import reach
 
 FIRST_VERSION_WITH_LOCK_FILES = 10
 PART = b".part"
+REMEMBERED_KEYS = 1000
 TRIES = 5       # others remove empty hash directories while we make them
 
 _NOT_THERE = frozenset((errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EDQUOT, errno.EIO))
@@ -46,7 +47,7 @@ class StoreConfig(Protocol):
 class ObjectStore:
     """Content by key. Any thread may call any method; content appears under its name only when whole, and read-only.
 
-    Its only mutable part is a cache that is replaced whole.
+    Its only mutable parts are caches, of which each step is atomic.
 
     Source: git-annex, .git/annex/objects.
     """
@@ -61,6 +62,7 @@ class ObjectStore:
         )
         self._reserve = config.disk_reserve
         self._temp_dir = layout.annexd_dir + b"/tmp"
+        self._known_places: dict[Key, tuple[bytes, ...]] = {}   # one key is looked for several times in a row
         self._known_version: tuple[tuple[int, int, int], int] | None = None    # replaced whole, so no lock is needed
 
     # asking
@@ -235,10 +237,16 @@ class ObjectStore:
 
     def _places(self, key: Key) -> tuple[bytes, ...]:
         """Where the content of `key` may be; new content goes to the first place. Raises UnsafeKey."""
+        known = self._known_places.get(key)
+        if known is not None:
+            return known
         places = self.layout.object_candidates(key)
         first = places[0]
         if len(first) - first.rfind(b"/") > MAX_FILE_NAME or b"\0" in first:
             check_safe(key)     # says what is wrong
+        if len(self._known_places) >= REMEMBERED_KEYS:
+            self._known_places = {}
+        self._known_places[key] = places
         return places
 
     def _into_place(self, path: bytes, act: Callable[[bytes], None]) -> bytes:

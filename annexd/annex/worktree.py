@@ -68,14 +68,17 @@ def populate(state: AnnexState, keys: Iterable[Key], deadline: Deadline | None =
     passes they are noted for later). Blocks for as long as copying takes.
     """
     result = PopulateResult()
-    present = {key: place for key in dict.fromkeys(keys) if (place := state.store.locate(key)) is not None}
-    if not present or state.repo.work_tree is None:
+    if state.repo.work_tree is None:
+        return result
+    found = {key: entries for key, entries in _entries(state, dict.fromkeys(keys)).items() if entries}
+    present = {key: place for key in found if (place := state.store.locate(key)) is not None}
+    if not present:
         return result
     work = WorkFiles(state.repo.work_tree, state.store)
     stats: _Stats = {}
     thin = state.config.thin
-    for key, entries in _entries(state, present).items():
-        for entry in entries:
+    for key in present:
+        for entry in found[key]:
             try:
                 status = _fill(work, entry, key, present[key], thin=thin)
             except (AnnexError, OSError) as error:
