@@ -232,7 +232,7 @@ class Parts:
 
     def _make_transfer_scanner(self) -> TransferScanner:
         return TransferScanner(
-            self.transfer_scans, self.layout, self._fork, self.transfers, self._specs.get, self.merger.populate,
+            self.transfer_scans, self.layout, self._fork, self.transfers, self._table, self.merger.populate,
             is_populated=lambda: self._arriving.get() == 0, flush=self._flush_and_tell,
         )  # fmt: skip
 

@@ -18,8 +18,8 @@ from annexd.annex.tree_keys import TreeKeys
 from annexd.assistant.changes import Scan, ScanRequest, merge_requests
 from annexd.errors import AnnexError
 from annexd.formats.key import Key
+from annexd.formats.uuid import UUID
 from annexd.git.objects import Oid
-from annexd.remotes.contract import RemoteSpec
 from annexd.system.logging import get_logger
 from annexd.threads.latest import Latest
 from annexd.threads.pool import Pool
@@ -28,7 +28,7 @@ from annexd.transfer import scan_cursor
 from annexd.transfer.scan_cursor import Progress
 from annexd.transfer.scan_ledger import ScanLedger
 from annexd.transfer.scan_pass import ScanPass
-from annexd.transfer.transfers import Transfers
+from annexd.transfer.transfers import RemoteTable, Transfers
 
 PASS_AFTER = 2.0        # seconds from a change to the pass that takes it in; what is urgent does not wait for that
 LONGEST_WAIT = 60.0     # seconds that a pass is put off while there is much to transfer
@@ -78,7 +78,7 @@ class TransferScanner:
         layout: RepoLayout,
         fork: Callable[[], AnnexState],
         transfers: Transfers,
-        specs: Callable[[], Sequence[RemoteSpec]],
+        table: RemoteTable,
         populate: Callable[[Sequence[Key]], None],
         is_populated: Callable[[], bool],
         flush: Callable[[AnnexState], BranchUpdate | None],
@@ -87,7 +87,9 @@ class TransferScanner:
         self._wishes = wishes
         self._fork = fork
         self._transfers = transfers
-        self._specs = specs
+        self._table = table
+        self._removals = dict(table.removals())     # those that are taken account of
+        self._cancels = 0
         self._populate = populate
         self._is_populated = is_populated
         self._flush = flush
@@ -188,11 +190,12 @@ class TransferScanner:
             with self._fork() as own:
                 self._ledger.forget(own.uuid)
             self._transfers.deferred.rescan_begins()
+        self._forget_removed()
         began = time.monotonic()
         self._pass_at = None
         with self._fork() as own:
             scan = self._make_pass(own)
-            is_done = scan.run([spec for spec in self._specs() if _takes_part(spec)], stop)
+            is_done = scan.run(stop)
         seconds = round(time.monotonic() - began, 3)
         if is_done:
             self._settle_at = time.monotonic() + SETTLE_AFTER
@@ -205,7 +208,7 @@ class TransferScanner:
         parts = self._transfers
         return ScanPass(
             own, self._keys, self._ledger, parts.requests, parts.deferred, parts.recorder,
-            self._populate, self._new_remotes,
+            self._populate, self._table, self._new_remotes,
         )  # fmt: skip
 
     def _close_keys(self) -> None:
@@ -217,12 +220,12 @@ class TransferScanner:
         self._close_keys()
         database.remove(self._tables)
 
-    def _new_remotes(self) -> Iterable[RemoteSpec]:
+    def _new_remotes(self) -> Iterable[UUID]:
         """The remotes that turned up while a pass is under way; other wishes are for afterwards."""
         if not len(self._wishes):
             return ()
         wishes = self._wishes.take_all()
-        wanted = set()
+        wanted: set[UUID] = set()
         for wish in wishes:
             if isinstance(wish, ScanRequest) and wish.uuid is not None and wish.scan is not Scan.FULL:
                 self._transfers.requests.remote_is_back(wish.uuid)
@@ -231,7 +234,22 @@ class TransferScanner:
                 self._take_down()
             else:
                 self._wishes.put(wish)
-        return [spec for spec in self._specs() if spec.uuid in wanted and _takes_part(spec)]
+        return wanted
+
+    def _was_nothing_cancelled(self) -> bool:
+        cancels = self._transfers.controller.cancels
+        if cancels != self._cancels:
+            self._cancels = cancels
+            self._ledger.hold()
+            return False
+        return True
+
+    def _forget_removed(self) -> None:
+        for uuid, version in self._table.removals().items():
+            if self._removals.get(uuid) != version:
+                self._removals[uuid] = version
+                self._ledger.forget(uuid)
+                self._unsaved = True
 
     def _take_down(self) -> None:
         """Write the deferred downloads down; what could not be kept has to be found again."""
@@ -244,7 +262,8 @@ class TransferScanner:
         """Note what is done. The cursor is the last thing to be written: what it stands for is on disk by then."""
         parts = self._transfers
         self._settle_at = None
-        self._unsaved |= self._ledger.settle(parts.queue.__contains__)
+        self._unsaved |= self._ledger.settle(parts.queue.__contains__, self._was_nothing_cancelled)
+        self._forget_removed()
         if not self._unsaved:
             return
         if not (parts.aftermath.is_idle() and self._is_populated() and parts.failed.are_noted()):
@@ -258,6 +277,3 @@ class TransferScanner:
         self._unsaved = False
         log.debug("transfer_scan.noted", repositories=len(done))
 
-
-def _takes_part(spec: RemoteSpec) -> bool:
-    return spec.available and spec.holds_content

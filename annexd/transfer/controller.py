@@ -58,6 +58,7 @@ class TransferController:
         self._gate = gate
         self._failed = failed
         self._replan = replan
+        self.cancels = 0        # how often something was cancelled; grows before it is
 
     def run(self, stop: StopSignal) -> None:
         """Until `stop` is set. Blocks on the bell alone."""
@@ -74,18 +75,21 @@ class TransferController:
     # steering; any thread
 
     def cancel(self, identity: Identity) -> bool:
-        """Forget a transfer, whether it waits, runs or failed; False when there is none."""
+        """Forget a transfer, whether it waits, runs or failed, until the next start; False when there is none."""
+        self.cancels += 1
         found = self._failed.forget(lambda failure: failure.job.identity == identity) > 0
         return self._queue.cancel(identity) or self._slots.stop_transfer(identity, StopReason.CANCELLED) or found
 
     def cancel_remote(self, remote: UUID) -> int:
         """Forget all transfers with a remote (downloads that others can serve stay); how many."""
+        self.cancels += 1
         failed = self._failed.forget(lambda failure: failure.remote == remote)
         running = self._slots.stop_where(lambda i: _is_to(i, remote), StopReason.CANCELLED)
         return self._queue.cancel_remote(remote) + running + failed
 
     def cancel_all(self) -> int:
         """Forget everything; how many transfers that was."""
+        self.cancels += 1
         failed = self._failed.forget(lambda _: True)
         return self._queue.cancel_all() + self._slots.stop_where(lambda _: True, StopReason.CANCELLED) + failed
 

@@ -36,6 +36,12 @@ def by_uuid(specs: Iterable[RemoteSpec]) -> dict[UUID, RemoteSpec]:
     return found
 
 
+def manner_of(spec: RemoteSpec) -> tuple[bool, ...]:
+    """The settings that decide whether content goes to and comes from a remote."""
+    config = spec.config
+    return (spec.holds_content, config.sync, config.pull, config.push, config.readonly, config.speculate_present)
+
+
 def may_upload(spec: RemoteSpec, reason: Reason) -> bool:
     """Whether content may go to the remote; what a person asks for may, even when syncing leaves it out."""
     if not spec.holds_content or spec.config.readonly:

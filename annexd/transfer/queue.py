@@ -147,17 +147,21 @@ class TransferQueue:
 
     def cancel_remote(self, remote: UUID) -> int:
         """Forget the uploads to a remote, and the remote as a source of downloads; the number of jobs forgotten."""
+        return len(self.withdraw_remote(remote))
+
+    def withdraw_remote(self, remote: UUID) -> list[Job]:
+        """`cancel_remote`, and the jobs that were forgotten."""
         with self._lock:
             affected = [e for e in self._queued.values() if remote in e.job.remotes]
-            affected_held = [i for i, e in self._held.items() if e.job.remotes == (remote,)]
+            held = [e.job for e in self._held.values() if e.job.remotes == (remote,)]
             for entry in affected:
                 self._withdraw(entry.job.identity)
-            for identity in affected_held:
-                del self._held[identity]
+            for job in held:
+                del self._held[job.identity]
             survivors = [e for e in affected if len(e.job.remotes) > 1]
             for entry in survivors:
                 self._enqueue(Entry(entry.job.after_failing_at(remote), entry.sequence, entry.since))
-            return len(affected) - len(survivors) + len(affected_held)
+            return held + [e.job for e in affected if len(e.job.remotes) == 1]
 
     def cancel_all(self) -> int:
         """Forget everything that waits or is held; the number of jobs forgotten."""

@@ -147,8 +147,15 @@ class TransferRequests:
         self._queue.wake()
 
     def remote_is_gone(self, uuid: UUID) -> int:
-        """The remote is not configured any more: forget what was for it; how many jobs that was."""
-        return self._queue.cancel_remote(uuid)
+        """The remote is not configured any more: forget what was for it; how many jobs that was.
+
+        Downloads that nobody else can serve are deferred.
+        """
+        forgotten = self._queue.withdraw_remote(uuid)
+        downloads = [job.from_sources(()) for job in forgotten if job.direction is Direction.DOWNLOAD]
+        if downloads:       # that there was news meanwhile does not matter: it would have been of other sources
+            self._deferred.defer_many(downloads, self._deferred.news_count())
+        return len(forgotten)
 
     def not_wanted(self, keys: Iterable[Key]) -> None:
         """These keys are in no file any more: their downloads need not be kept."""

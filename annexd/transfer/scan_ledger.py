@@ -29,6 +29,7 @@ class ScanLedger:
         self._done = dict(done)
         self._passed: dict[UUID, list[_Passed]] = {}
         self._current: dict[UUID, _Passed] = {}
+        self._is_held = False
 
     def done(self) -> Mapping[UUID, Cursor]:
         """What may be written down, as of the last `settle`."""
@@ -39,10 +40,6 @@ class ScanLedger:
         passed = self._passed.get(uuid)
         cursor = passed[-1].cursor if passed else self._done.get(uuid)
         return cursor if cursor is not None and cursor.rules == rules else None
-
-    def is_begun(self, uuid: UUID) -> bool:
-        """Whether the scan under way is for this repository, too."""
-        return uuid in self._current
 
     def begin(self, uuid: UUID, cursor: Cursor) -> None:
         """A scan that will come to `cursor` begins for this repository."""
@@ -67,38 +64,55 @@ class ScanLedger:
                 passed.append(scan)
         self._current = {}
 
-    def abandon(self) -> None:
-        """The scans under way were cut off."""
-        self._current = {}
+    def under_way(self) -> frozenset[UUID]:
+        """For whom there are scans under way."""
+        return frozenset(self._current)
+
+    def abandon(self, uuid: UUID | None = None) -> None:
+        """The scans under way, or that for one repository, were cut off."""
+        if uuid is None:
+            self._current = {}
+        else:
+            self._current.pop(uuid, None)
+
+    def hold(self) -> None:
+        """Jobs were thrown away undone: from now on nothing counts as done, until all is looked at again."""
+        self._is_held = True
 
     def forget(self, uuid: UUID | None = None) -> None:
         """Everything has to be looked at again: for one repository, or for all."""
         if uuid is None:
-            self._done, self._passed, self._current = {}, {}, {}
+            self._done, self._passed, self._current, self._is_held = {}, {}, {}, False
         else:
             self._done.pop(uuid, None)
             self._passed.pop(uuid, None)
             self._current.pop(uuid, None)
 
-    def settle(self, is_waiting: Callable[[Identity], bool]) -> bool:
-        """Move on as far as jobs do not wait or run any more; whether there is something new in `done`."""
-        moved = False
-        for uuid, passed in list(self._passed.items()):
-            while passed and _is_over(passed[0].waiting, is_waiting):
-                self._done[uuid] = passed.pop(0).cursor
-                moved = True
-            if not passed:
-                del self._passed[uuid]
-        return moved
+    def settle(self, is_waiting: Callable[[Identity], bool], is_valid: Callable[[], bool] = lambda: True) -> bool:
+        """Move on as far as jobs do not wait or run any more; whether there is something new in `done`.
+
+        Nothing moves unless `is_valid` says, afterwards, that jobs do not wait because they were done.
+        """
+        over = {uuid: _count_over(passed, is_waiting) for uuid, passed in self._passed.items()}
+        if self._is_held or not is_valid():
+            return False
+        for uuid, count in over.items():
+            if count:
+                self._done[uuid] = self._passed[uuid][count - 1].cursor
+                del self._passed[uuid][:count]
+        self._passed = {uuid: passed for uuid, passed in self._passed.items() if passed}
+        return any(over.values())
 
     def has_open(self) -> bool:
         """Whether something that was found is not done yet, as far as `settle` knows."""
-        return bool(self._passed)
+        return bool(self._passed) and not self._is_held
 
 
-def _is_over(waiting: list[Identity], is_waiting: Callable[[Identity], bool]) -> bool:
-    while waiting:
-        if is_waiting(waiting[-1]):
-            return False
-        waiting.pop()
-    return True
+def _count_over(passed: list[_Passed], is_waiting: Callable[[Identity], bool]) -> int:
+    """How many of them are over, from the first; and nothing is remembered that is."""
+    for count, scan in enumerate(passed):
+        while scan.waiting:
+            if is_waiting(scan.waiting[-1]):
+                return count
+            scan.waiting.pop()
+    return len(passed)

@@ -14,7 +14,7 @@ from annexd.git.commit import parse_commit
 from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid, object_id
 from annexd.remotes.contract import RemoteSpec
 from annexd.threads.stop_signal import StopSignal
-from annexd.transfer import scan_search
+from annexd.transfer import policy, scan_search
 from annexd.transfer.deferred import DeferredDownloads
 from annexd.transfer.job import Reason
 from annexd.transfer.record import LocationRecorder
@@ -22,6 +22,7 @@ from annexd.transfer.requests import TransferRequests
 from annexd.transfer.scan_cursor import Cursor
 from annexd.transfer.scan_ledger import ScanLedger
 from annexd.transfer.scan_search import FoundFile, Lookout
+from annexd.transfer.transfers import RemoteTable
 
 AT_ONCE = 500       # files planned together
 
@@ -32,7 +33,7 @@ _LOGS_OF_RULES = (
 )  # fmt: skip
 
 Populate = Callable[[Sequence[Key]], None]
-NewRemotes = Callable[[], Iterable[RemoteSpec]]
+NewRemotes = Callable[[], Iterable[UUID]]
 
 
 class ScanPass:
@@ -50,6 +51,7 @@ class ScanPass:
         deferred: DeferredDownloads,
         recorder: LocationRecorder,
         populate: Populate,
+        table: RemoteTable,
         new_remotes: NewRemotes,
     ) -> None:
         self._annex = annex
@@ -59,21 +61,23 @@ class ScanPass:
         self._deferred = deferred
         self._recorder = recorder
         self._populate = populate
+        self._table = table
         self._new_remotes = new_remotes
+        self._since: dict[UUID, int] = {}       # version of the table that each remote's part began with
         self._rules = _rules(annex)
         self._now = Cursor(tree_here(annex), annex.branch.tip(), b"")
         self.queued = 0
         self.files = 0
         self.full_for = 0
 
-    def run(self, remotes: Iterable[RemoteSpec], stop: StopSignal) -> bool:
-        """Look at what changed since the last pass for us and these remotes, and at everything for whom there was none.
+    def run(self, stop: StopSignal) -> bool:
+        """Look at what changed since the last pass for us and the remotes, and at everything for whom there was none.
 
         Whether it came to its end; else nothing counts. Raises GitError, RepositoryError, DatabaseBroken, OSError.
         """
         self._keys.follow(self._annex, self._now.tree)
         try:
-            known, new = self._begin({spec.uuid: spec for spec in remotes if spec.uuid is not None}, for_us=True)
+            known, new = self._begin(None)
             us = self._annex.uuid
             is_done = (
                 self._sweep(new - {us}, stop)   # these first: looking whether all is in order here takes longer
@@ -81,7 +85,7 @@ class ScanPass:
                 and (us not in new or self._sweep({us}, stop))
             )
             if is_done:
-                self._ledger.complete()
+                self._complete()
             return is_done
         finally:
             self._ledger.abandon()
@@ -100,12 +104,19 @@ class ScanPass:
     # helpers
 
     def _cursor(self, spec: RemoteSpec | None) -> Cursor:
-        return self._now._replace(rules=self._rules + (b"" if spec is None else _rules_of(spec)))
+        return self._now._replace(rules=self._rules + (b"" if spec is None else bytes(policy.manner_of(spec))))
 
-    def _begin(self, specs: Mapping[UUID, RemoteSpec], *, for_us: bool) -> tuple[dict[UUID, Cursor], set[UUID]]:
-        """Those who have a cursor, and those for whom everything has to be looked at."""
-        now = {uuid: self._cursor(spec) for uuid, spec in specs.items()}
-        if for_us:
+    def _begin(self, wanted: Set[UUID] | None) -> tuple[dict[UUID, Cursor], set[UUID]]:
+        """Those who have a cursor, and those for whom everything has to be looked at.
+
+        None means us and every remote that is there; else those of the remotes that are there and not served yet.
+        """
+        version = self._table.version()
+        specs = {uuid: spec for uuid, spec in self._table.get().items() if spec.available and spec.holds_content}
+        chosen = specs.keys() if wanted is None else specs.keys() & wanted - self._ledger.under_way()
+        now = {uuid: self._cursor(specs[uuid]) for uuid in chosen}
+        self._since |= dict.fromkeys(chosen, version)
+        if wanted is None:
             now[self._annex.uuid] = self._cursor(None)
         known = {}
         for uuid, cursor in now.items():
@@ -161,12 +172,17 @@ class ScanPass:
 
     def _joined(self, stop: StopSignal) -> set[UUID]:
         """Remotes that turned up and for which there was no scan before; the others are served at once."""
-        specs = {spec.uuid: spec for spec in self._new_remotes() if spec.uuid is not None}
-        specs = {uuid: spec for uuid, spec in specs.items() if not self._ledger.is_begun(uuid)}
-        known, new = self._begin(specs, for_us=False)
+        known, new = self._begin(frozenset(self._new_remotes()))
         if known:
             self._catch_up(known, stop)
         return new
+
+    def _complete(self) -> None:
+        """A remote that was away for a moment got no jobs then: its part has to be done again."""
+        for uuid, since in self._since.items():
+            if self._table.has_lapsed(uuid, since):
+                self._ledger.abandon(uuid)
+        self._ledger.complete()
 
     def _plan(self, found: Sequence[FoundFile], reason: Reason) -> None:
         annex = self._annex
@@ -215,8 +231,3 @@ def _rules(annex: AnnexState) -> bytes:
         logs += [annex.config.numcopies, [(remote.uuid, remote.trust_level) for remote in annex.config.remotes]]
     return object_id(BLOB, repr(logs).encode())
 
-
-def _rules_of(spec: RemoteSpec) -> bytes:
-    config = spec.config
-    flags = (config.sync, config.pull, config.push, config.readonly, config.speculate_present, spec.holds_content)
-    return bytes(flags)

@@ -30,27 +30,58 @@ from annexd.transfer.wanted import PreferredContent
 from annexd.transfer.worker import OpenRemote, TransferWorker
 
 
+@dataclass(frozen=True, slots=True)
+class _Remotes:
+    """Remotes by uuid; `version` counts the changes, and the others say in which one something was last true."""
+
+    specs: Mapping[UUID, RemoteSpec]
+    version: int = 0
+    lapses: Mapping[UUID, int] = field(default_factory=dict)
+    removals: Mapping[UUID, int] = field(default_factory=dict)
+
+
 class RemoteTable:
-    """The remotes that content moves to and from, as configured now. Writers replace it; any thread reads it."""
+    """The remotes that content moves to and from, as configured now. One thread replaces it; any thread reads it."""
 
     def __init__(self, specs: Sequence[RemoteSpec] = ()) -> None:
-        self._latest: Latest[Mapping[UUID, RemoteSpec]] = Latest(policy.by_uuid(specs))
+        self._latest: Latest[_Remotes] = Latest(_Remotes(policy.by_uuid(specs)))
 
     def replace(self, specs: Sequence[RemoteSpec]) -> frozenset[UUID]:
         """The remotes are these now; those that were there before and are no more."""
         before = self._latest.get()
         now = policy.by_uuid(specs)
-        self._latest.replace(now)
-        return frozenset(before.keys() - now.keys())
+        version = before.version + 1
+        gone = frozenset(before.specs.keys() - now.keys())
+        lapsed = {uuid for uuid, spec in before.specs.items() if _has_lapsed(spec, now.get(uuid))}
+        lapses = {**before.lapses, **dict.fromkeys(lapsed, version)}
+        removals = {**before.removals, **dict.fromkeys(gone, version)}
+        self._latest.replace(_Remotes(now, version, lapses, removals))
+        return gone
 
     def get(self) -> Mapping[UUID, RemoteSpec]:
         """The remotes by uuid."""
-        return self._latest.get()
+        return self._latest.get().specs
+
+    def version(self) -> int:
+        """Grows with each change."""
+        return self._latest.get().version
+
+    def has_lapsed(self, uuid: UUID, since: int) -> bool:
+        """Whether the remote was away, or its settings were others, at some time since that version."""
+        return self._latest.get().lapses.get(uuid, 0) > since
+
+    def removals(self) -> Mapping[UUID, int]:
+        """The remotes that were taken away at some time, and the version since when; some may be back."""
+        return self._latest.get().removals
 
     def cost(self, uuid: UUID) -> float:
         """What a remote costs; much when it is unknown."""
-        spec = self._latest.get().get(uuid)
+        spec = self.get().get(uuid)
         return 1e9 if spec is None else spec.cost
+
+
+def _has_lapsed(before: RemoteSpec, now: RemoteSpec | None) -> bool:
+    return now is None or not now.available or policy.manner_of(before) != policy.manner_of(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Running:
         self.parts = self._build()
         self.stop = StopSignal()
         self.scanner = TransferScanner(
-            self.wishes, world.here.layout, world.here.fork, self.parts, lambda: world.specs, lambda _: None,
+            self.wishes, world.here.layout, world.here.fork, self.parts, world.table, lambda _: None,
             is_populated=lambda: True, flush=lambda annex: self.parts.recorder.flush(annex.locations),
         )  # fmt: skip
         self.thread = NamedThread("scan", lambda: self.scanner.run(self.stop))
@@ -128,8 +128,11 @@ class World:
         return self.others[name].uuid
 
     def use(self, specs: Sequence[RemoteSpec]) -> None:
+        """What the settings monitor does when the remotes are these."""
         self.specs = specs
-        self.table.replace(specs)
+        for gone in self.table.replace(specs):
+            for life in self.lives[-1:]:
+                life.parts.requests.remote_is_gone(gone)
 
     def available(self, name: str, *, is_there: bool) -> None:
         self.use([replace(spec, available=is_there) if spec.name == name else spec for spec in self.specs])

@@ -274,3 +274,60 @@ def test_a_branch_with_files_in_odd_places_hides_nothing(world: World) -> None:
     odd[b"00/x/y.log"] = odd[b"zzz/zz.log"] = odd[b"f/f/SHA256--x.log"] = lambda _: b"\xff\0"
     world.here.branch.change_many(odd)
     assert world.run().queued() == uploads(a, keys)
+
+
+def test_a_remote_that_was_away_for_a_moment_of_the_scan_is_looked_at_again(world: World) -> None:
+    """While it was away nothing was queued for it; the scan may not count for it."""
+    a, b = world.add_remote("a"), world.add_remote("b")
+    keys = world.add_files(10)
+    world.available("b", is_there=False)
+    life = world.run()
+    assert life.queued() == uploads(a, keys)
+    world.available("b", is_there=True)
+    more = world.add_files(5)
+
+    def blink() -> None:
+        life.hook = lambda: None
+        world.available("b", is_there=False)
+
+    life.hook = blink
+    life.ask(ScanRequest(b, Scan.CHANGED))
+    assert life.queued() == uploads(a, [*keys, *more])
+    world.available("b", is_there=True)
+    life.ask(ScanRequest(b, Scan.CHANGED))
+    assert life.queued() == uploads(a, [*keys, *more]) | uploads(b, [*keys, *more])
+
+
+def test_a_remote_that_is_taken_away_and_comes_again_is_looked_at_anew(world: World) -> None:
+    a, b = world.add_remote("a"), world.add_remote("b")
+    keys = world.add_files(6)
+    only_b = world.add_files(2, present=False)
+    world.tell(only_b, b)
+    life = world.run()
+    assert life.queued() == uploads(a, keys) | uploads(b, keys) | downloads(only_b)
+    specs = world.specs
+    world.use([spec for spec in specs if spec.name == "a"])
+    assert life.queued() == uploads(a, keys)
+    assert len(life.parts.deferred) == 2
+    world.tell(keys, a)
+    life.finish_all()
+    life.wait_until_noted()
+    assert set(life.scanner._ledger.done()) == {world.here.uuid, a}
+    world.use(specs)
+    life.ask(ScanRequest(b, Scan.CHANGED))
+    assert life.queued() == uploads(b, keys) | downloads(only_b)
+    assert len(life.parts.deferred) == 0
+
+
+def test_what_a_person_cancelled_stays_cancelled_until_the_next_start(world: World) -> None:
+    a = world.add_remote("a")
+    keys = world.add_files(6)
+    life = world.run()
+    assert life.queued() == uploads(a, keys)
+    assert life.parts.controller.cancel_all() == 6
+    life.wishes.put(Nudge.ENDED)
+    eventually(lambda: life.scanner._ledger._is_held, LIMIT)
+    more = world.add_files(2)
+    life.ask(ScanRequest(a, Scan.CHANGED))
+    assert life.queued() == uploads(a, more)
+    assert world.run().queued() == uploads(a, [*keys, *more])

@@ -138,3 +138,30 @@ def test_a_scan_that_was_cut_off_counts_for_nothing() -> None:
     ledger.abandon()
     assert not ledger.settle(lambda _: False)
     assert ledger.base(A, b"rules") == cursor(1)
+
+
+def test_nothing_counts_as_done_after_jobs_were_thrown_away() -> None:
+    ledger = ScanLedger({A: cursor(1)})
+    ledger.begin(A, cursor(2))
+    ledger.add(US, [upload(1)])
+    ledger.complete()
+    assert not ledger.settle(lambda _: False, lambda: False)
+    assert ledger.base(A, b"rules") == cursor(2), "it is not looked at again before the next start"
+    ledger.hold()
+    ledger.begin(A, cursor(3))
+    ledger.complete()
+    assert not ledger.settle(lambda _: False)
+    assert dict(ledger.done()) == {A: cursor(1)}
+    assert ledger.base(A, b"rules") == cursor(3)
+    assert not ledger.has_open()
+
+
+def test_a_scan_for_one_repository_can_be_abandoned() -> None:
+    ledger = ScanLedger({})
+    for uuid in (A, B):
+        ledger.begin(uuid, cursor(1))
+    assert ledger.under_way() == {A, B}
+    ledger.abandon(A)
+    ledger.complete()
+    ledger.settle(lambda _: False)
+    assert set(ledger.done()) == {B}
