@@ -22,7 +22,8 @@ SPEED = "3MB"       # a second, so that bars are seen for some seconds
 DONE = re.compile(r"get (s\d\d|large\d) \(from origin\.\.\.\) ok")
 BAR = re.compile(r"get (large\d|s\d\d) +[━╸╺ ]*( +\d+% +[\d.]+ [kM]?B/[\d.]+ [kM]?B( +[\d.]+ [kM]?B/s( +\d+:\d\d)?)?)?")
 TOTAL = re.compile(
-    r"\d+ of \d+\+? fi(?:les|le?…|…) +[━╸╺ ]*( +\d+%)?( +[\d.]+ [kM]?B(/[\d.]+ [kM]?B)?)?( +[\d.]+ [kM]?B/s( +\d+:\d\d)?)?"
+    r"\d+ of \d+\+? fi(?:les|le?…|…) +[━╸╺ ]*( +\d+%)?"
+    r"( +[\d.]+ [kM]?B(/[\d.]+ [kM]?B)?)?( +[\d.]+ [kM]?B/s( +\d+:\d\d)?)?"
 )
 RECORDED = "(recording state in git...)"
 
