@@ -6,7 +6,7 @@ Unlocked annexed files get their content at once if it is here: a pointer is onl
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -27,6 +27,7 @@ from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.index import IndexEntry
 from annexd.git.objects import Oid
+from annexd.git.refs import RefUpdate
 from annexd.git.tree import Blob, Trees
 from annexd.threads.deadline import Deadline
 from annexd.threads.faults import reach
@@ -54,12 +55,19 @@ class CheckoutResult:
 
 
 def apply_tree(
-    state: AnnexState, old: Oid | None, new: Oid, *, new_head: NewHead, deadline: Deadline
+    state: AnnexState,
+    old: Oid | None,
+    new: Oid,
+    *,
+    new_head: NewHead,
+    deadline: Deadline,
+    also: Sequence[RefUpdate] = (),
 ) -> CheckoutResult:
     """Bring work tree, ref and index from tree `old` to tree `new`.
 
     Every path that differs has to be unchanged in index and work tree, else it comes back in `blocked` and nothing was
-    touched. `deadline` is for git's index lock alone. Blocks for as long as writing the files takes.
+    touched. The refs of `also` move together with HEAD's. `deadline` is for git's index lock alone. Blocks for as long
+    as writing the files takes.
     Raises IndexLocked, RefMoved, BusyError, ContentChanged (somebody wrote meanwhile), UnsafePath (hostile tree),
     OSError; the work tree is then as it was. A crash is finished by `checkout_recovery`.
     """
@@ -86,7 +94,7 @@ def apply_tree(
         try:
             run.execute(plan)
             reach("checkout-before-ref")
-            _move_ref(state, move)
+            _move_ref(state, move, also)
         except BaseException:
             _back_out(run, edit, state)
             raise
@@ -236,11 +244,11 @@ def _check_ref(state: AnnexState, move: HeadMove) -> None:
         raise RefMoved(f"{display(move.ref)} moved meanwhile")
 
 
-def _move_ref(state: AnnexState, move: HeadMove) -> None:
-    if state.refs.read(move.ref) == move.new_commit:
+def _move_ref(state: AnnexState, move: HeadMove, also: Sequence[RefUpdate]) -> None:
+    if state.refs.read(move.ref) == move.new_commit and not also:
         return
     try:
-        state.refs.update(move.ref, move.new_commit, move.old_commit, REFLOG_MERGE)
+        state.refs.update_many([RefUpdate(move.ref, move.new_commit, move.old_commit), *also], REFLOG_MERGE)
     except (GitError, BusyError):
         if state.refs.read(move.ref) != move.new_commit:    # else only git's answer was lost
             raise

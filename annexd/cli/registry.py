@@ -64,6 +64,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("push", Group.COMMON, "push content to remotes"),
     Entry("sync", Group.COMMON, "synchronize local repository with remotes"),
     Entry("unlock", Group.COMMON, "unlock files for modification"),
+    Entry("adjust", Group.SETUP, "enter adjusted branch"),
     Entry("config", Group.SETUP, "configuration stored in git-annex branch"),
     Entry("dead", Group.SETUP, "hide a lost repository or key"),
     Entry("describe", Group.SETUP, "change description of a repository"),
