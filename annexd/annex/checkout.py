@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from annexd.annex import head_journal, odd_pointers
 from annexd.annex.checkout_plan import Blobs, Plan, Step, make_plan
-from annexd.annex.commit import refuse_when_unfinished
 from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.ingest import store_content
 from annexd.annex.objects import ObjectStore
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.annex.work_entries import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
 from annexd.annex.work_files import WorkFiles
 from annexd.annex.worktree import populate
@@ -239,6 +239,8 @@ class _Run:
 
 
 def _check_ref(state: AnnexState, move: HeadMove) -> None:
+    if (state.refs.head().ref or b"HEAD") != move.ref:
+        raise RefMoved(f"{display(move.ref)} is not checked out any more")
     now = state.refs.read(move.ref)
     if now not in (move.old_commit, move.new_commit):
         raise RefMoved(f"{display(move.ref)} moved meanwhile")

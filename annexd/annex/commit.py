@@ -13,6 +13,7 @@ from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.annex.verify import Verdict, verify_file
 from annexd.annex.work_files import unchanged
 from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
@@ -30,14 +31,6 @@ from annexd.threads.faults import reach
 REFLOG_COMMIT = b"commit: annexd"
 REMOVE = 0
 """As the mode of an IndexUpdate: the path goes, and all below it."""
-
-_UNFINISHED = {
-    b"MERGE_HEAD": "a merge",
-    b"CHERRY_PICK_HEAD": "a cherry-pick",
-    b"REVERT_HEAD": "a revert",
-    b"rebase-merge": "a rebase",
-    b"rebase-apply": "a rebase",
-}
 
 
 class IndexUpdate(NamedTuple):
@@ -109,7 +102,8 @@ def stage_and_commit(
         head_journal.note(state.layout, move)
         reach("commit-before-ref")
         try:
-            state.refs.update(move.ref, commit, head.oid, REFLOG_COMMIT)
+            # Through HEAD: who has just put it onto another branch at the same commit gets the commit there.
+            state.refs.update(b"HEAD", commit, head.oid, REFLOG_COMMIT)
         except (GitError, BusyError):
             if state.refs.read(move.ref) != commit:     # else only git's answer was lost
                 head_journal.forget(state.layout)
@@ -216,13 +210,6 @@ def _fits(state: AnnexState, entry: IndexEntry, status: os.stat_result) -> bool:
     blob = None if entry.mode == MODE_LINK else state.objects.read_blob(entry.oid)
     key = None if blob is None else parse_pointer(blob)
     return key is not None and blob is not None and status.st_size in (key.size, len(blob))
-
-
-def refuse_when_unfinished(state: AnnexState) -> None:
-    """Raise BusyError while a person is in the middle of a merge, rebase, cherry-pick or revert."""
-    for name, what in _UNFINISHED.items():
-        if os.path.lexists(state.repo.git_dir + b"/" + name):
-            raise BusyError(f"{what} is under way in this repository", hint="finish or abort it")
 
 
 def new_commit(state: AnnexState, tree: Oid, parents: Sequence[Oid], message: bytes) -> Oid:

@@ -6,8 +6,9 @@ import enum
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from annexd.errors import FormatError, UnsupportedIndex
 from annexd.git.index import FileStamp, GitIndex, IndexCache, IndexEntry, stat_matches
@@ -31,19 +32,41 @@ class WhenMissing(enum.Enum):
     BEGIN_EMPTY = "begin with an empty one"
 
 
+@dataclass(slots=True)
+class IndexMemory:
+    """What is known of the index beyond the file itself: kept when all that can be read again is dropped."""
+
+    unsettled: set[bytes] = field(default_factory=set)
+    written: FileStamp | None = None
+    may_edit: Callable[[], None] | None = None
+    """Called with git's lock held, before the index is changed; raises IndexLocked when somebody is not done yet."""
+
+
 class IndexAccess:
     """The index of one work tree. Owned by one thread; keeps the parsed index for as long as the file is the same.
 
     Formats that only git reads are turned into one that we read, by git, in a copy.
     """
 
-    def __init__(self, repo: GitRepository, scratch_dir: bytes, unsettled: set[bytes] | None = None) -> None:
+    def __init__(self, repo: GitRepository, scratch_dir: bytes, memory: IndexMemory | None = None) -> None:
         self._repo = repo
         self._scratch = scratch_dir
         self._cache = IndexCache(repo.index_path)
         self._converted: GitIndex | None = None
-        self.unsettled: set[bytes] = set() if unsettled is None else unsettled
+        self._memory = memory or IndexMemory()
+
+    @property
+    def unsettled(self) -> set[bytes]:
         """Paths that were young when we last wrote the index, and were not settled since."""
+        return self._memory.unsettled
+
+    def foreign_age(self, now: float) -> float | None:
+        """The seconds since somebody else wrote the index; None when it is ours, or there is none."""
+        try:
+            status = os.stat(self._repo.index_path)
+        except FileNotFoundError:
+            return None
+        return None if FileStamp.of(status) == self._memory.written else now - status.st_mtime
 
     def current(self) -> GitIndex:
         """The index as it is on disk now; not to be changed. Raises FormatError, OSError, GitError."""
@@ -56,11 +79,13 @@ class IndexAccess:
     def editing(self, deadline: Deadline, *, missing: WhenMissing = WhenMissing.REFUSE) -> Iterator[IndexEdit]:
         """Change the index under git's lock; nothing reaches the file without `IndexEdit.save`.
 
-        Raises IndexLocked when somebody else has the lock until the deadline, FormatError also when there is no index
-        though there are commits: see `index_repair`.
+        Raises IndexLocked when somebody else has the lock until the deadline, or when a daemon has to give way;
+        FormatError also when there is no index though there are commits: see `index_repair`.
         """
         with IndexLock.acquire(self._repo, deadline) as lock:
             index = self.current()
+            if self._memory.may_edit is not None:
+                self._memory.may_edit()
             refuse = missing is WhenMissing.REFUSE
             if refuse and index.stamp is None and Refs(self._repo).head().oid is not None:
                 raise FormatError("git's index is missing", source="index", hint="git reset makes it anew")
@@ -69,6 +94,7 @@ class IndexAccess:
                 yield edit
             finally:
                 if edit.saved:
+                    self._memory.written = index.stamp
                     self.unsettled.update(index.young_paths())
                 else:
                     self.forget()

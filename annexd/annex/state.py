@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from annexd.annex.attribute_names import ATTRIBUTES
@@ -11,7 +11,7 @@ from annexd.annex.branch import AnnexBranch
 from annexd.annex.config import AnnexConfig
 from annexd.annex.git_link import link_git_dir
 from annexd.annex.identity import identity_of
-from annexd.annex.index_access import IndexAccess
+from annexd.annex.index_access import IndexAccess, IndexMemory
 from annexd.annex.journal import Journal
 from annexd.annex.layout import RepoLayout
 from annexd.annex.location_log import LocationLog
@@ -48,7 +48,7 @@ class AnnexState:
         self.layout = layout_of(repo, git_config)
         self._clock = clock or SystemClock()
         self._git_config = git_config
-        self._unsettled: set[bytes] = set()     # kept over resets, which forget only what can be read again
+        self._index_memory = IndexMemory()
         self._config: AnnexConfig | None = None
         self._settings: Settings | None = None
 
@@ -118,7 +118,7 @@ class AnnexState:
     @cached_property
     def index(self) -> IndexAccess:
         """git's index of the work tree."""
-        return IndexAccess(self.repo, self.layout.annexd_dir, self._unsettled)
+        return IndexAccess(self.repo, self.layout.annexd_dir, self._index_memory)
 
     @cached_property
     def attributes(self) -> CheckAttr:
@@ -147,6 +147,10 @@ class AnnexState:
     def store(self) -> ObjectStore:
         """Content that is here."""
         return ObjectStore(self.layout, self._git_config)
+
+    def give_way(self, may_edit: Callable[[], None]) -> None:
+        """Before each change of git's index call `may_edit`, which raises IndexLocked when it is not the time."""
+        self._index_memory.may_edit = may_edit
 
     def fork(self) -> AnnexState:
         """A state of its own for another thread; shares nothing that changes."""

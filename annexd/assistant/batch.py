@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from annexd.annex.commit import REMOVE, IndexUpdate
 from annexd.annex.shared import SharedAnnex
+from annexd.annex.unfinished import at_work
 from annexd.assistant.changes import Change, ChangeKind
 from annexd.assistant.classify import Finding, What, git_mode, look
 from annexd.assistant.commit_policy import CHUNK_SECONDS, held_back
@@ -18,7 +19,7 @@ from annexd.assistant.root_guard import RootGuard, means_gone
 from annexd.assistant.troubles import Troubles
 from annexd.assistant.turn import WorkTreeTurn
 from annexd.assistant.watcher import is_git_path
-from annexd.errors import ConfigError, ContentChanged, ContentError, NoSpace
+from annexd.errors import BusyError, ConfigError, ContentChanged, ContentError, NoSpace
 from annexd.formats.key import Key
 from annexd.formats.pointer import parse_pointer
 from annexd.git.index import GitIndex
@@ -88,7 +89,10 @@ class BatchMaker:
         self._intake.close()
 
     def make(self, changes: Sequence[Change], ready: Mapping[bytes, IndexUpdate]) -> Batch:
-        """Look at the paths and take in what changed, for about half a second; `ready` waits to be committed."""
+        """Look at the paths and take in what changed, for about half a second; `ready` waits to be committed.
+
+        Raises BusyError while a person's git is at work: what that writes is not for us to take in.
+        """
         batch = Batch()
         files = self._look(changes, ready, batch)
         if files:
@@ -119,11 +123,14 @@ class BatchMaker:
         if not missing:
             self._troubles.over("unmounted")
         with self._turn.held() as annex:
-            index = annex.index.current()
-            for change in changes:
+            reason = at_work(annex)
+            index = annex.index.current() if reason is None else GitIndex()
+            for change in changes if reason is None else ():
                 if is_git_path(change.path) or change.path == b"":
                     continue
                 finding = look(self._top, change, index)
+                if change.kind is ChangeKind.BLOCKING:
+                    self._take_staged(finding, batch)
                 match finding.what:
                     case What.SAME:
                         self._fine(change.path)
@@ -144,7 +151,17 @@ class BatchMaker:
             self._renames.look_up(files, index, self._top)
             for path in self._renames.vanished():
                 batch.remove(path)
+        if reason is not None:
+            raise BusyError(reason, hint="finish or abort it")
         return files
+
+    def _take_staged(self, finding: Finding, batch: Batch) -> None:
+        """To commit one path as the index has it is to commit what a person staged, as the index is committed whole."""
+        entry = finding.entry
+        if finding.what is What.SAME and entry is not None:
+            batch.updates.append(IndexUpdate(entry.path, entry.mode, None, entry.oid, finding.stat))
+        elif finding.what is What.GONE and entry is None:
+            batch.remove(finding.path)
 
     def _fine(self, path: bytes) -> None:
         if self._troubles.has_any():

@@ -21,6 +21,7 @@ class ChangeKind(enum.Enum):
     TOUCHED = "touched"         # mode or times changed, not the content
     GONE = "gone"               # it went away, with everything below it
     DIRECTORY = "directory"     # a directory is there; what is in it is told separately
+    BLOCKING = "blocking"       # a merge is waiting for it to be committed, staged as it may be already
     NUDGE = "nudge"             # nothing changed, but what was put off may work now
 
 

@@ -90,6 +90,7 @@ class Committer:
         self._obstacle: _Obstacle | None = None
         self._settle_at: float | None = None
         self._rules_changed = True
+        self._freed = False
 
     def forget_rules(self) -> None:
         """.gitignore or .gitattributes changed. Any thread."""
@@ -105,6 +106,7 @@ class Committer:
         obstacle = self._obstacle
         if obstacle is not None:
             obstacle.again = 0.0
+            self._freed = True
             self._pool.put(nudge())
 
     def run(self, stop: StopSignal) -> None:
@@ -127,6 +129,9 @@ class Committer:
     def _step(self, batches: BatchMaker) -> float | None:
         """Do what is due; the seconds after which to come again without news, None for never."""
         now = time.monotonic()
+        if self._freed:
+            self._freed = False
+            self._pending.hurry()
         self._pending.wake(now)
         if self._pending.now and not self._shared.config.autocommit:
             self._pending.forget_all()
@@ -167,17 +172,25 @@ class Committer:
         if self._rules_changed:
             self._rules_changed = False
             batches.forget_rules()
-        batch = self._make(batches, self._pending.take(CHUNK))
+        changes = self._pending.take(CHUNK)
+        batch = self._make(batches, changes)
+        if batch is None:
+            assert self._obstacle is not None       # both ways of failing make one
+            for change in changes:
+                self._pending.put_off(change, self._obstacle.again)
+            return
         self._pending.add(batch.again)
         for change, until in batch.later:
             self._pending.put_off(change, until)
         self._take_in(batch)
         self._tell_pending()
-        if self._ready and self._is_due(time.monotonic()):
+        if not self._ready:
+            self._overcome()
+        elif self._is_due(time.monotonic()):
             self._commit(batches)
 
-    def _make(self, batches: BatchMaker, changes: list[Change]) -> Batch:
-        """What failed as a whole is put off, and not lost."""
+    def _make(self, batches: BatchMaker, changes: list[Change]) -> Batch | None:
+        """None when it failed as a whole; then there is an obstacle."""
         try:
             return batches.make(changes, self._ready)
         except BusyError as error:
@@ -187,8 +200,7 @@ class Committer:
         except BaseException:
             self._pending.add(changes)
             raise
-        assert self._obstacle is not None       # both ways of failing make one
-        return Batch(later=[(change, self._obstacle.again) for change in changes])
+        return None
 
     def _look_at_root(self) -> None:
         """Something may be wrong with the work tree as a whole, or may be right again."""
@@ -233,9 +245,7 @@ class Committer:
     def _committed(self, updates: Sequence[IndexUpdate], result: CommitResult | None) -> None:
         self._small = []
         self._ready.clear()
-        self._obstacle = None
-        self._alerts.clear("index-locked")
-        self._alerts.clear("commit-failed")
+        self._overcome()
         if result is None:
             return
         if result.young:
@@ -243,6 +253,12 @@ class Committer:
         self._board.count(files_committed=len(updates))
         self._board.set(last_commit=time.time())
         log.info("commit.made", files=len(updates), commit=result.new.hex())
+
+    def _overcome(self) -> None:
+        if self._obstacle is not None:
+            self._obstacle = None
+            self._alerts.clear("index-locked")
+            self._alerts.clear("commit-failed")
 
     def _current_updates(self) -> list[IndexUpdate]:
         """What is ready and still so; the rest is looked at again."""
@@ -274,7 +290,7 @@ class Committer:
         if now - obstacle.since >= INDEX_ALERT:
             self._alerts.raise_alert(
                 "index-locked",
-                f"{len(self._ready)} changed files wait to be committed: {reason}",
+                f"{len(self._ready) + len(self._pending)} changed files wait to be committed: {reason}",
                 hint="finish or abort the git command; if none runs, remove .git/index.lock",
             )
 

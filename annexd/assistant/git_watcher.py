@@ -13,8 +13,8 @@ UNWATCHED = frozenset((b"objects", b"annex", b"hooks", b"logs", b"lfs", b"module
 SETTINGS = frozenset((b"config", b"config.worktree", b"info/exclude", b"info/attributes"))
 RULES = frozenset((b"info/exclude", b"info/attributes"))
 REFS = frozenset((b"HEAD", b"packed-refs"))
-PERSONS_WORK = frozenset((b"index.lock", b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD"))
-PERSONS_DIRECTORIES = (b"rebase-merge", b"rebase-apply")
+PERSONS_WORK = frozenset((b"index.lock", b"MERGE_HEAD", b"CHERRY_PICK_HEAD", b"REVERT_HEAD", b"BISECT_LOG"))
+PERSONS_DIRECTORIES = (b"rebase-merge", b"rebase-apply", b"sequencer")
 
 log = get_logger(__name__)
 

@@ -261,6 +261,14 @@ class Merger:
             )
         else:
             self._alerts.clear("adjusted")
+        if head.detached:
+            self._alerts.raise_alert(
+                "detached",
+                "no branch is checked out: changes are committed on HEAD alone, and not exchanged with remotes",
+                hint="git switch BRANCH; to keep what was committed meanwhile, git switch -c NEW-BRANCH first",
+            )
+        else:
+            self._alerts.clear("detached")
 
     def _merge_trees(self, stop: StopSignal) -> None:
         with self._shared.locked() as annex:
@@ -281,11 +289,13 @@ class Merger:
             if oid == self._head or oid in tried or (is_waiting and (obstacle.again is None or now < obstacle.again)):  # type: ignore[union-attr]
                 continue
             tried.add(oid)
-            self._merge(ref, oid)
+            self._merge(head.ref, ref, oid)
 
-    def _merge(self, ref: bytes, oid: Oid) -> None:
+    def _merge(self, into: bytes | None, ref: bytes, oid: Oid) -> None:
         try:
             with self._turn.held() as annex:
+                if annex.refs.head().ref != into:
+                    return      # another branch was checked out, which is news: other refs go with it
                 report = merge_into_head(annex, ref, Deadline(0.0))
                 if report.moved and report.new is not None:
                     self._own_heads.add(report.new)
@@ -334,7 +344,7 @@ class Merger:
         now = time.monotonic()
         obstacle = self._obstacle(ref, oid, now)
         obstacle.again = now + min(index_backoff(obstacle.tries), BLOCKED_RETRY)
-        self._changes.put_many([Change(path, ChangeKind.APPEARED, now) for path in report.paths])
+        self._changes.put_many([Change(path, ChangeKind.BLOCKING, now) for path in report.paths])
         log.debug("merge.blocked", ref=ref, paths=report.paths[:SHOWN])
         if obstacle.tries > 8:
             self._alerts.raise_alert(

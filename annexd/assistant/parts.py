@@ -11,6 +11,7 @@ from annexd.annex.branch import BranchUpdate
 from annexd.annex.location_log import Presence
 from annexd.annex.shared import SharedAnnex
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_while_at_work
 from annexd.annex.worktree import annexed_paths
 from annexd.assistant import git_watcher
 from annexd.assistant.alerts import Alerts
@@ -90,7 +91,9 @@ class Parts:
         self._store = state.store
         self.shared = SharedAnnex(state, on_long_hold=_note_long_hold)
         self.guard = RootGuard(self._top, self.layout.annexd_dir + b"/mounts", lambda: [m.point for m in read_mounts()])
-        self.turn = WorkTreeTurn(state.fork(), self.guard.is_root_there)
+        work_state = state.fork()
+        work_state.give_way(lambda: refuse_while_at_work(work_state))
+        self.turn = WorkTreeTurn(work_state, self.guard.is_root_there)
         self.changes: ChangePool = Pool()
         self.commits: Commits = Pool()
         self.tree_scans: TreeScans = Pool()

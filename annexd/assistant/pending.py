@@ -42,6 +42,13 @@ class Pending:
                 del self._later[path]
                 self.now.setdefault(path, waiting[1])
 
+    def hurry(self) -> None:
+        """Make everything due that was put off."""
+        for path, (_, change) in self._later.items():
+            self.now.setdefault(path, change)
+        self._later.clear()
+        self._queue.clear()
+
     def next_wake(self) -> float | None:
         """The moment at which something that was put off becomes due, None when nothing was."""
         while self._queue:

@@ -92,6 +92,12 @@ class IndexLock:
         return True
 
 
+def is_locked(repo: GitRepository) -> bool:
+    """Whether somebody has the lock now; one that a dead annexd left does not count."""
+    lock = repo.index_path + b".lock"
+    return os.path.lexists(lock) and not _is_stale(lock)
+
+
 def _create(path: bytes, data: bytes) -> None:
     """Make a file that has its content from the first moment, where nothing may be yet: who is killed while making it
     must not leave an empty lock, which could be anybody's. FileExistsError, OSError.

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from annexd.annex.checkout import apply_tree
-from annexd.annex.commit import refuse_when_unfinished
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import RepositoryError
 from annexd.formats.key import Key
 from annexd.git.commit import Identity, Signature, build_commit
