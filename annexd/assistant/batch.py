@@ -144,6 +144,7 @@ class BatchMaker:
                         self._take_removal(finding, index, ready, missing, batch)
                     case What.DIRECTORY:
                         self._take_directory(finding, batch)
+                        self._remove_gone(_missing_below(self._top, finding.path, index), index, missing, batch)
                     case What.SPECIAL | What.TROUBLE:
                         self._note_trouble(finding)
                         if finding.what is What.SPECIAL and (finding.entry is not None or finding.path in ready):
@@ -195,10 +196,14 @@ class BatchMaker:
         batch: Batch,
     ) -> None:
         self._fine(finding.path)
-        below = [] if finding.entry is not None else list(index.paths_under(finding.path))
-        gone = [path for path in below if not os.path.lexists(self._top + b"/" + path)]
+        gone = [] if finding.entry is not None else _missing_below(self._top, finding.path, index)
         if finding.entry is not None or finding.path in ready:
             gone.append(finding.path)
+        self._remove_gone(gone, index, missing, batch)
+
+    def _remove_gone(
+        self, gone: Sequence[bytes], index: GitIndex, missing: tuple[bytes, ...], batch: Batch
+    ) -> None:
         for path in gone:
             if not self._guard.is_deleted(self._top + b"/" + path, missing):
                 self._troubles.note(
@@ -336,6 +341,22 @@ def _is_ready(finding: Finding, ready: Mapping[bytes, IndexUpdate]) -> bool:
     return (update.stat.st_ino, update.stat.st_mtime_ns, update.stat.st_size, update.stat.st_mode) == (
         finding.stat.st_ino, finding.stat.st_mtime_ns, finding.stat.st_size, finding.stat.st_mode,
     )  # fmt: skip
+
+
+def _missing_below(top: bytes, path: bytes, index: GitIndex) -> list[bytes]:
+    """What the index has below a path and the work tree has not. A directory that stands there may be a new one: the
+    news that another went away is the same path's, and the older.
+    """
+    return [below for below in index.paths_under(path) if _is_missing(top + b"/" + below)]
+
+
+def _is_missing(path_abs: bytes) -> bool:
+    """Only what is said not to be there: one that cannot be looked at is no removal."""
+    try:
+        os.lstat(path_abs)
+    except OSError as error:
+        return means_gone(error)
+    return False
 
 
 def _suffix(path: bytes) -> bytes:

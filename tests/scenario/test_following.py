@@ -85,6 +85,20 @@ def test_a_renamed_directory_arrives(way: tuple[Side, Side], name: str) -> None:
     is_gone(there, name)
 
 
+def test_a_directory_that_is_renamed_and_made_again_at_once_leaves_nothing_behind(
+    way: tuple[Side, Side], name: str
+) -> None:
+    here, there = way
+    here.write(f"{name}/old", b"content")
+    arrives(there, f"{name}/old", b"content")
+    here.path(name).rename(here.path(f"{name}-moved"))
+    here.path(name).mkdir()
+    here.write(f"{name}/new", b"other")
+    arrives(there, f"{name}-moved/old", b"content")
+    arrives(there, f"{name}/new", b"other")
+    is_gone(there, f"{name}/old")
+
+
 def test_a_mode_change_arrives(way: tuple[Side, Side], name: str) -> None:
     here, there = way
     here.write(name, b"#!/bin/sh\n")
