@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from annexd.annex import restage, smudge_log, worktree
+from annexd.annex import restage, smudge_log, unrecorded, worktree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import refresh_stat
 from annexd.annex.index_repair import repair_index
@@ -46,6 +46,7 @@ def recover(state: AnnexState) -> list[str]:
         _repair_index,
         recover_checkout,
         _commit_journal,
+        _record_news,
         _remove_stale_transfers,
         _empty_othertmp,
         _clear_scratch,
@@ -82,6 +83,12 @@ def _commit_journal(state: AnnexState) -> list[str]:
         f"left alone what is no file of the git-annex branch: {display(state.layout.journal_dir + b'/' + name)}"
         for name in odd
     ]
+
+
+def _record_news(state: AnnexState) -> list[str]:
+    """What commands that were killed had moved and could not write down."""
+    count = unrecorded.record_left_behind(state)
+    return [f"recorded where {count} contents are that killed commands had moved"] if count else []
 
 
 def _remove_stale_transfers(state: AnnexState) -> list[str]:

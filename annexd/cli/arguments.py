@@ -11,6 +11,7 @@ from annexd.errors import ConfigError
 from annexd.formats.units import parse_duration, parse_size
 
 _BAD_VALUE = re.compile(r"argument (\S+): ((?:failed to|cannot) parse .+)")
+_ONE_OF_TWO = re.compile(r"argument (\S+): not allowed with argument \S+")
 _MISSING_VALUE = re.compile(r"argument (.+): expected (?:one|at least one) argument")
 
 
@@ -60,6 +61,8 @@ class Parser(argparse.ArgumentParser):
             message = f"option {found[1].rsplit('/')[-1]}: {found[2]}"
         elif found := _MISSING_VALUE.fullmatch(message):
             message = f"The option `{found[1].rsplit('/')[-1]}` expects an argument."
+        elif found := _ONE_OF_TWO.fullmatch(message):
+            message = f"Invalid option `{found[1].rsplit('/')[-1]}'"
         raise UsageProblem(message, self.format_usage())
 
 
@@ -113,12 +116,16 @@ def add_batch(parser: Parser, *, keys: bool = False) -> None:
         parser.add_argument("--batch-keys", action="store_true", help="enable batch mode, with keys input")
 
 
-def add_keys(parser: Parser) -> None:
-    """What to work on when it is not the files in the work tree."""
+def add_keys(parser: Parser, *, incomplete: bool = False) -> None:
+    """What to work on when it is not the files in the work tree; one of these at most."""
     which = parser.add_mutually_exclusive_group()
+    if incomplete:
+        which.add_argument("--incomplete", action="store_true", help="resume previous downloads")
     which.add_argument("-A", "--all", action="store_true", help="operate on all versions of all files")
+    which.add_argument("--branch", metavar="REF", help="operate on files in the specified branch or treeish")
+    which.add_argument("-U", "--unused", action="store_true", help="operate on what the last run of unused found")
     which.add_argument("--key", metavar="KEY", help="operate on specified key")
-    add_branch(parser)
+    which.add_argument("--failed", action="store_true", help="operate on files that recently failed to be transferred")
 
 
 def add_branch(parser: Parser) -> None:

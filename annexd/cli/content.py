@@ -22,7 +22,8 @@ from annexd.formats.uuid import UUID
 from annexd.remotes.contract import Remote, RemoteSpec
 from annexd.remotes.registry import load_specs, open_remote
 from annexd.transfer import perform
-from annexd.transfer.job import Outcome, Result
+from annexd.transfer.failed_notes import NotesOfCommand
+from annexd.transfer.job import Outcome, Result, Transfer
 from annexd.transfer.meter import TransferMeter
 from annexd.transfer.retries import Retries
 
@@ -39,6 +40,7 @@ class Remotes:
         self.specs: tuple[RemoteSpec, ...] = tuple(sorted(load_specs(annex), key=lambda spec: spec.cost))
         self.names = Names(annex)
         self.news = call.news
+        self.failures = NotesOfCommand(annex.layout)
         self.out_of_reach: set[str] = set()
         """Names of remotes that failed as a whole; they are not asked, nor complained about, again."""
         self._running = call.running
@@ -96,8 +98,19 @@ class Remotes:
                 outcome = attempt(meter)
             wait = retries.after(outcome.error, meter.done) if outcome.result is Result.FAILED else None
             if wait is None or self._running.pause(wait):
+                self.note(outcome, remote, direction, item)
                 return outcome
             action.warning(str(outcome.error))
+
+    def note(self, outcome: Outcome, remote: Remote, direction: Direction, item: Item) -> None:
+        """Leave a note about a transfer that failed, for --failed and the daemon; away with it when it worked."""
+        if remote.spec.uuid is None:
+            return
+        transfer = Transfer(direction, remote.spec.uuid, item.key)
+        if outcome.is_success:
+            self.failures.done(transfer)
+        elif outcome.result is Result.FAILED:
+            self.failures.failed(transfer, item.file or item.name)
 
     def close(self) -> None:
         """Let go of all of them."""

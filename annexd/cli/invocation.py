@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from annexd.cli.budget import LIMIT_REACHED, Budget
 from annexd.cli.reporters.contract import Action, Reporter
 from annexd.errors import AnnexError, UserError
+from annexd.formats.paths import display
 
 if TYPE_CHECKING:
     from annexd.annex.state import AnnexState, AutoInit
@@ -90,9 +91,10 @@ class Invocation:
                 self.reporter.error(f"{os.fsdecode(refused.ref)} was not merged: {refused.reason}")
         return annex
 
-    def acting_on(self, item: Item) -> AbstractContextManager[Action]:
+    def acting_on(self, item: Item, command: str = "") -> AbstractContextManager[Action]:
         """The same for one item that a command works on."""
-        return self.acting(file=item.shown, key=item.key, given=item.given)
+        subject = "" if item.name is None else display(item.name)
+        return self.acting(subject, command=command, file=item.shown, key=item.key, given=item.given)
 
     @contextmanager
     def acting(

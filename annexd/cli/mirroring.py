@@ -88,4 +88,4 @@ class Mirroring:
         return Task(act, act_on_many=act_on_many)
 
     def _acting(self, item: Item, command: str) -> AbstractContextManager[Action]:
-        return self._call.acting(command=command, file=item.shown, key=item.key, given=item.given)
+        return self._call.acting_on(item, command)

@@ -24,6 +24,7 @@ from annexd.cli.small_files import fetch_many, send_many
 from annexd.cli.wanting import is_wanted_at
 from annexd.errors import NotEnoughCopies, UserError
 from annexd.formats.logs.trust import TrustLevel
+from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import RemoteSpec
 from annexd.remotes.object_copy import opened_object
@@ -63,17 +64,18 @@ def run_moving(call: Invocation, options: Namespace, leave: Leave) -> int:
     moving = Moving(call, options, leave, Remotes(call))
     named = moving.remotes.named
     try:
+        direction = None
         if options.from_anywhere and target:
             task = moving.gather(named(target))
         elif source and target:
             task = moving.hand_over(named(source), named(target))
         elif source:
-            task = moving.bring(named(source))
+            task, direction = moving.bring(named(source)), Direction.DOWNLOAD
         elif target:
-            task = moving.give(named(target))
+            task, direction = moving.give(named(target)), Direction.UPLOAD
         else:
-            task = Task(moving.bring_from_anywhere)
-        run_jobs(call, seek(call, options), task, is_batch=options.batch or options.batch_keys)
+            task, direction = Task(moving.bring_from_anywhere), Direction.DOWNLOAD
+        run_jobs(call, seek(call, options, direction), task, is_batch=options.batch or options.batch_keys)
     finally:
         moving.arrivals.settle(annex)
         moving.remotes.close()

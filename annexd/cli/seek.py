@@ -8,55 +8,41 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
 
-from annexd.annex.annexed_files import AnnexedFile, TrackedFile, annexed, in_tree, tracked
+from annexd.annex.annexed_files import AnnexedFile, TrackedFile, annexed, tracked
 from annexd.annex.state import AnnexState
+from annexd.cli import key_seek
 from annexd.cli.invocation import Invocation
+from annexd.cli.key_seek import Item, parse_key
 from annexd.cli.matching import Candidate, Predicate, compile_matching, needs_locations
 from annexd.cli.places import Places
-from annexd.errors import FormatError, UserError
+from annexd.errors import UserError
 from annexd.formats.key import Key
-from annexd.formats.paths import from_text
+from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
 from annexd.git.objects import Oid
+
+__all__ = [
+    "Item", "annexed_file", "batch_words", "files_named", "parse_key", "places_of", "report_unmatched", "seek",
+    "wanted_copies",
+]  # fmt: skip
 
 _BATCH = 500
 
 
-class Item(NamedTuple):
-    """One thing to work on. `file` is from the top of the work tree, `shown` from the current directory.
-
-    Both are None when only a key was asked for; `mode` is git's mode of the file, `given` the words that led here.
-    """
-
-    key: Key
-    file: bytes | None = None
-    shown: bytes | None = None
-    mode: int | None = None
-    given: tuple[str, ...] = ()
-
-
-def seek(call: Invocation, options: Namespace) -> Iterator[Item]:
+def seek(call: Invocation, options: Namespace, direction: Direction | None = None) -> Iterator[Item]:
     """The items to work on, in git-annex's order. Words that match nothing are reported and counted as failures.
 
-    Raises UserError for options that do not go together or cannot be understood.
+    With --failed, only what failed in `direction` is due. Raises UserError for options that do not go together or
+    cannot be understood.
     """
     annex = call.annex()
     terms = getattr(options, "matching", None)
     predicate = compile_matching(annex, terms, lambda path: wanted_copies(annex, path))
-    items = _all_items(call, options)
+    items = _all_items(call, options, direction)
     if predicate is None:
         return items
     return _matching(annex, items, predicate, ahead=needs_locations(terms))
-
-
-def parse_key(word: str) -> Key:
-    """The key that a word spells. Raises UserError."""
-    try:
-        return Key.parse(from_text(word))
-    except FormatError as problem:
-        raise UserError("bad key") from problem
 
 
 def batch_words(options: Namespace) -> Iterator[str]:
@@ -119,40 +105,16 @@ def places_of(annex: AnnexState) -> Places:
     return Places(annex.layout.work_tree, os.getcwdb())
 
 
-def _all_items(call: Invocation, options: Namespace) -> Iterator[Item]:
+def _all_items(call: Invocation, options: Namespace, direction: Direction | None) -> Iterator[Item]:
     annex = call.annex()
-    if getattr(options, "key", None):
-        return iter([Item(parse_key(options.key))])
-    if getattr(options, "all", False):
-        return _every_key(annex)
-    if getattr(options, "branch", None):
-        return _branch_items(annex, options.branch)
+    asked = key_seek.which_keys(options, is_bare=annex.layout.is_bare)
+    if asked:
+        return key_seek.found(annex, options, asked, direction)
     if getattr(options, "batch_keys", False):
         return (Item(parse_key(word), given=(word,)) for word in batch_words(options))
     if getattr(options, "batch", False):
         return _batch_items(call, options)
-    if annex.layout.is_bare:
-        return _every_key(annex)
     return _work_tree_items(call, options.words)
-
-
-def _every_key(annex: AnnexState) -> Iterator[Item]:
-    """Keys that any location log tells of, and those that are only here."""
-    from annexd.formats.branch_paths import key_of_location_log
-
-    levels = annex.layout.levels
-    seen: set[Key] = set()
-    for path in annex.branch.paths():
-        key = key_of_location_log(path, levels)
-        if key is not None and key not in seen:
-            seen.add(key)
-            yield Item(key)
-
-
-def _branch_items(annex: AnnexState, ref: str) -> Iterator[Item]:
-    for file in annexed(annex, in_tree(annex, ref)):
-        shown = os.fsencode(ref) + b":" + file.path
-        yield Item(file.key, None, shown, file.mode)
 
 
 def _work_tree_items(call: Invocation, words: Sequence[str]) -> Iterator[Item]:

@@ -19,7 +19,7 @@ from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import RemoteSpec
 from annexd.transfer import small_batch
-from annexd.transfer.job import Result
+from annexd.transfer.job import Result, Transfer
 from annexd.transfer.meter import TransferMeter
 
 Acting = Callable[[Item], AbstractContextManager[Action]]
@@ -117,7 +117,11 @@ def _move(
         else:
             remotes.news.expect(keys)
             outcomes = small_batch.download(annex, remote, keys, meter)
-    return [key for key, outcome in zip(keys, outcomes, strict=True) if outcome.result is Result.TRANSFERRED]
+    done = [item for item, outcome in zip(items, outcomes, strict=True) if outcome.result is Result.TRANSFERRED]
+    if spec.uuid is not None:
+        for item in done:
+            remotes.failures.done(Transfer(direction, spec.uuid, item.key))
+    return [item.key for item in done]
 
 
 def _is_slow(meter: TransferMeter, items: Sequence[Item]) -> bool:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import heapq
-import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from annexd.annex.layout import RepoLayout
-from annexd.errors import UnsafePath
-from annexd.formats.transfer_info import Direction, Transfer, TransferInfo, parse_info_path
+from annexd.formats.transfer_info import Transfer
 from annexd.formats.uuid import UUID
-from annexd.formats.vector_clock import VectorClock
-from annexd.system import files
+from annexd.transfer import failed_notes
 from annexd.transfer.job import Identity, Job, Reason
 
 
@@ -80,7 +76,7 @@ class FailedTransfers:
         identity = job.identity
         if not is_known or identity in self._unwritten:
             try:
-                self._write_note(failure)
+                failed_notes.write(self._layout, Transfer(job.direction, remote, job.key), failure.job.file)
             except OSError:     # on a full disk: the try is planned all the same
                 self._unwritten.add(identity)
             else:
@@ -142,7 +138,7 @@ class FailedTransfers:
 
     def load(self) -> int:
         """Take in what is noted on disk, due now; how many. For the start of the daemon."""
-        found = list(self._notes())
+        found = list(failed_notes.read_all(self._layout))
         with self._lock:
             now = self._monotonic()
             for transfer, info in found:
@@ -183,39 +179,7 @@ class FailedTransfers:
         self._serial += 1
         heapq.heappush(self._due, (failure.due, self._serial, identity))
 
-    def _note_path(self, failure: Failure) -> bytes:
-        return self._layout.failed_transfer(failure.job.direction.value, failure.remote, failure.job.key)
-
-    def _write_note(self, failure: Failure) -> None:
-        path = self._note_path(failure)
-        info = TransferInfo(VectorClock(time.time_ns() * 1000), None, failure.job.file)
-        try:
-            files.write_atomically(path, info.serialise())
-        except FileNotFoundError:
-            files.make_dirs(os.path.dirname(path), self._layout.annex_dir)
-            files.write_atomically(path, info.serialise())
-
     def _remove_note(self, failure: Failure) -> None:
         """A download may have failed at several remotes before it was done."""
-        for remote in {failure.remote, *failure.job.remotes}:
-            with suppress(FileNotFoundError, UnsafePath):
-                os.unlink(self._layout.failed_transfer(failure.job.direction.value, remote, failure.job.key))
-
-    def _notes(self) -> Iterator[tuple[Transfer, TransferInfo]]:
-        root = self._layout.transfer_root
-        for direction in Direction:
-            top = b"%b/failed/%b" % (root, direction.value)
-            for uuid in _names(top):
-                for name in _names(b"%b/%b" % (top, uuid)):
-                    path = b"failed/%b/%b/%b" % (direction.value, uuid, name)
-                    transfer = parse_info_path(path)
-                    if transfer is not None:
-                        with suppress(OSError):     # it was removed just now
-                            yield transfer, TransferInfo.parse(files.read_file(b"%b/%b" % (root, path)))
-
-
-def _names(directory: bytes) -> list[bytes]:
-    try:
-        return os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        job = failure.job
+        failed_notes.remove(self._layout, job.direction, {failure.remote, *job.remotes}, job.key)

@@ -19,7 +19,7 @@ def configure(parser: Parser) -> None:
     parser.set_words("[PATH ...]")
     parser.add_argument("-f", "--from", metavar="REMOTE", dest="source", help="source remote")
     parser.add_argument("-a", "--auto", action="store_true", help="get only what is wanted or lacks copies")
-    add_keys(parser)
+    add_keys(parser, incomplete=True)
     add_batch(parser, keys=True)
     add_jobs(parser)
     add_json(parser, progress=True)
@@ -30,10 +30,12 @@ def run(call: Invocation, options: Namespace) -> int:
     """Get what is not here yet."""
     from annexd.annex.state import AnnexState
     from annexd.cli.content import Arrivals, Remotes, fetch, fetch_from
+    from annexd.cli.key_seek import remove_leftovers
     from annexd.cli.runner import Task, run_jobs
     from annexd.cli.seek import Item, seek
     from annexd.cli.small_files import fetch_many
     from annexd.cli.wanting import is_wanted_here
+    from annexd.formats.transfer_info import Direction
 
     annex = call.fresh_annex()
     remotes = Remotes(call)
@@ -66,7 +68,9 @@ def run(call: Invocation, options: Namespace) -> int:
 
     try:
         task = Task(get, is_due, get_many)
-        run_jobs(call, seek(call, options), task, is_batch=options.batch or options.batch_keys)
+        run_jobs(call, seek(call, options, Direction.DOWNLOAD), task, is_batch=options.batch or options.batch_keys)
+        if options.incomplete:
+            remove_leftovers(annex)
     finally:
         arrivals.settle(annex)
         remotes.close()

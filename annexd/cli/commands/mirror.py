@@ -26,6 +26,7 @@ def run(call: Invocation, options: Namespace) -> int:
     from annexd.cli.runner import run_jobs
     from annexd.cli.seek import seek
     from annexd.errors import UserError
+    from annexd.formats.transfer_info import Direction
 
     if (options.source is None) == (options.target is None):
         raise UserError("Specify one of --from and --to")
@@ -33,7 +34,9 @@ def run(call: Invocation, options: Namespace) -> int:
     mirroring = Mirroring(call, options, Remotes(call))
     try:
         spec = mirroring.remotes.named(options.source or options.target)
-        run_jobs(call, seek(call, options), mirroring.onto(spec) if options.target else mirroring.like(spec))
+        task = mirroring.onto(spec) if options.target else mirroring.like(spec)
+        direction = Direction.UPLOAD if options.target else Direction.DOWNLOAD
+        run_jobs(call, seek(call, options, direction), task)
     finally:
         mirroring.arrivals.settle(annex)
         mirroring.remotes.close()

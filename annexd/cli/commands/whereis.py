@@ -35,7 +35,7 @@ def run(call: Invocation, options: Namespace) -> int:
     names = Names(call.fresh_annex())
 
     def show(annex: AnnexState, item: Item) -> bool:
-        with call.acting(file=item.shown, key=item.key, given=item.given) as action:
+        with call.acting_on(item) as action:
             if not _describe(annex, names, item.key, action):
                 raise Failed
         return True

@@ -50,6 +50,15 @@ def test_a_journal_that_was_left_is_committed(state: AnnexState, annex_path: Pat
     assert recover(state) == []
 
 
+def test_what_a_killed_command_had_moved_is_recorded(state: AnnexState) -> None:
+    directory = state.layout.annexd_dir + b"/unrecorded"
+    make(directory + b"/1-0", b"%b %b\0" % (OTHER, bytes(key(1))))
+    assert recover(state) == ["recorded where 1 contents are that killed commands had moved"]
+    assert state.locations.locations(key(1)) == {OTHER}
+    assert os.listdir(directory) == []
+    assert recover(state) == []
+
+
 def test_a_journal_that_is_to_be_kept_is_kept(state: AnnexState, annex_path: Path) -> None:
     git(annex_path, "config", "annex.alwayscommit", "false")
     state.reload_config()
