@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from annexd.annex.branch import SETTINGS_LOGS, BranchUpdate
@@ -15,6 +16,7 @@ from annexd.annex.worktree import populate
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved
 from annexd.assistant.commit_policy import INDEX_ALERT, index_backoff
+from annexd.assistant.conflict_news import ConflictNews
 from annexd.assistant.status import Severity, StatusBoard
 from annexd.assistant.transfer_scanner import KeyDelta
 from annexd.assistant.turn import WorkTreeTurn
@@ -24,6 +26,7 @@ from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.objects import Oid
 from annexd.git.refs import Head
+from annexd.git.tree import Trees
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import may_fetch
 from annexd.sync.merge import (
@@ -34,6 +37,7 @@ from annexd.sync.merge import (
     branch_to_sync,
     merge_into_head,
     refs_to_merge,
+    tree_of,
 )
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
@@ -94,6 +98,7 @@ class Merger:
         self._changes = changes
         self._commits = commits
         self._alerts = alerts
+        self._conflicts = ConflictNews(alerts)
         self._board = board
         self._on_settings = on_settings
         self._on_index_written = on_index_written
@@ -238,6 +243,8 @@ class Merger:
         """A commit or checkout that was not ours: push it, and see what content it needs or brings."""
         with self._shared.locked() as annex:
             head = annex.refs.head()
+            if head.oid is not None and head.oid != self._head:
+                self._look_at_conflicts(annex, head.oid)
         before, self._head = self._head, head.oid
         branch = branch_to_sync(head)
         self._tell_branch(head, branch)
@@ -300,6 +307,7 @@ class Merger:
                 if report.moved and report.new is not None:
                     self._own_heads.add(report.new)
                     self._head = report.new
+                    self._look_at_conflicts(annex, report.new)
         except BusyError as error:
             self._put_off(ref, error, oid)
         except (AnnexError, OSError) as error:      # of this history; the others can be merged all the same
@@ -319,6 +327,7 @@ class Merger:
                 self._overcome(ref)
                 self._on_index_written()
                 log.info("merge.finished", ref=ref, how=report.kind, written=report.written)
+                self._conflicts.tell(report.resolved)
                 self._commits.put(Commit(Moved.MERGE if report.kind is MergeKind.MERGED else Moved.TREE))
                 self._download(report.missing)
 
@@ -328,10 +337,14 @@ class Merger:
             with self._shared.locked() as annex:
                 self._requests.download(annex, [(key, None) for key in batch])
 
+    def _look_at_conflicts(self, annex: AnnexState, head: Oid) -> None:
+        if self._conflicts.has_any:
+            self._conflicts.look_again(partial(_is_in, annex, tree_of(annex, head)))
+
     # -- what stands in the way
 
     def _conflict(self, ref: bytes, oid: Oid, report: MergeReport) -> None:
-        """Tried again only when either side has moved: until then it would end in the same way."""
+        """annex.resolvemerge is off. Tried again only when either side has moved: else it would end in the same way."""
         self._obstacles[ref] = _Obstacle((self._head, oid), time.monotonic())
         self._alerts.raise_alert(
             _conflict_alert(ref),
@@ -394,6 +407,10 @@ class Merger:
 def _is_from_elsewhere(annex: AnnexState, tip: Oid | None) -> bool:
     """Whether the git-annex branch is at a commit that another repository made."""
     return any(oid == tip for ref, oid in annex.refs.list().items() if ref.endswith(b"/git-annex") and ref != BRANCH)
+
+
+def _is_in(annex: AnnexState, tree: Oid, path: bytes) -> bool:
+    return Trees(annex.objects).lookup(tree, path) is not None
 
 
 def _conflict_alert(ref: bytes) -> str:

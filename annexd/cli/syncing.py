@@ -24,13 +24,23 @@ from annexd.formats.uuid import UUID
 from annexd.git.history import is_ancestor
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import fetch_remote, may_fetch
-from annexd.sync.merge import HEADS, SYNCED, MergeKind, branch_to_sync, local_synced, merge_into_head, remote_refs
+from annexd.sync.merge import (
+    HEADS,
+    SYNCED,
+    MergeKind,
+    MergeReport,
+    branch_to_sync,
+    local_synced,
+    merge_into_head,
+    remote_refs,
+)
 from annexd.sync.push import PushKind, may_push, push_remote
 from annexd.threads.deadline import Deadline
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.wanted import PreferredContent
 
 PUSH_TRIES = 3
+RESOLVED_NOTE = "Merge conflict was automatically resolved; you may want to examine the result."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,10 @@ def configure(parser: Parser, parts: Parts) -> None:
         parser.add_argument("-m", "--message", metavar="MSG", help="commit message")
     parser.add_argument("--allow-unrelated-histories", action="store_true", default=True,
                         help="merge histories that share nothing, which is always done")
-    parser.add_argument("--no-resolvemerge", action="store_true", help="accepted: conflicts are never resolved yet")
+    parser.add_argument("--resolvemerge", action="store_true", default=None,
+                        help="resolve merge conflicts whatever annex.resolvemerge says")
+    parser.add_argument("--no-resolvemerge", action="store_false", dest="resolvemerge",
+                        help="do not automatically resolve merge conflicts: a history in conflict is not merged")
     add_jobs(parser)
 
 
@@ -140,14 +153,11 @@ class Sync:
                 raise Failed
             if self._branch is not None and not only_annex:
                 for ref in remote_refs(spec.name, self._branch):
-                    self._merge(ref)
+                    merge(self._annex, ref, action, resolves=self._options.resolvemerge)
 
     def _merge_if_there(self, ref: bytes) -> None:
         if self._annex.refs.read(ref) is not None:
-            merge_and_tell(self._call, ref)
-
-    def _merge(self, ref: bytes) -> None:
-        merge(self._annex, ref)
+            merge_and_tell(self._call, ref, resolves=self._options.resolvemerge)
 
     def _push(self, spec: RemoteSpec, *, only_annex: bool) -> None:
         """Rejected: someone else pushed. Pull and try again."""
@@ -275,28 +285,47 @@ def _exhaust(items: Iterable[Item]) -> None:
         pass
 
 
-def merge(annex: AnnexState, ref: bytes) -> bool:
-    """Merge what `ref` points to; whether there was anything new. Raises BusyError, with the paths in the way."""
-    report = merge_into_head(annex, ref, Deadline(INDEX_SECONDS))
+def merge(annex: AnnexState, ref: bytes, action: Action, *, resolves: bool | None = None) -> bool:
+    """Merge what `ref` points to; whether there was anything new. Says where versions in conflict are kept.
+
+    Raises BusyError, with the paths in the way.
+    """
+    report = _merge_report(annex, ref, resolves=resolves)
+    _tell_resolved(action, report)
+    return report.moved
+
+
+def merge_and_tell(call: Invocation, ref: bytes, *, resolves: bool | None = None) -> None:
+    """The same as an action of its own, of which nothing is said when there was nothing new."""
+    shown = display(ref.removeprefix(b"refs/heads/"))
+    try:
+        report = _merge_report(call.annex(), ref, resolves=resolves)
+    except AnnexError as problem:
+        with call.acting(shown, command="merge"):
+            raise problem
+    if report.moved:
+        with call.acting(shown, command="merge") as action:
+            _tell_resolved(action, report)
+            _forget_merged(call.annex(), ref)
+
+
+def _merge_report(annex: AnnexState, ref: bytes, *, resolves: bool | None) -> MergeReport:
+    report = merge_into_head(annex, ref, Deadline(INDEX_SECONDS), resolves=resolves)
     paths = ", ".join(display(path) for path in report.paths[:10])
     if report.kind is MergeKind.CONFLICT:
         raise BusyError(f"{display(ref)} conflicts with our history in: {paths}", hint="merge it with git merge")
     if report.kind is MergeKind.BLOCKED:
         raise BusyError(f"local changes are in the way of {display(ref)}: {paths}", hint="commit or undo them")
-    return report.moved
+    return report
 
 
-def merge_and_tell(call: Invocation, ref: bytes) -> None:
-    """The same as an action of its own, of which nothing is said when there was nothing new."""
-    shown = display(ref.removeprefix(b"refs/heads/"))
-    try:
-        if not merge(call.annex(), ref):
-            return
-    except AnnexError as problem:
-        with call.acting(shown, command="merge"):
-            raise problem
-    with call.acting(shown, command="merge"):
-        _forget_merged(call.annex(), ref)
+def _tell_resolved(action: Action, report: MergeReport) -> None:
+    if not report.resolved:
+        return
+    shown = [f"{display(path)}: {', '.join(map(display, kept)) or 'deleted'}" for path, kept in report.resolved[:10]]
+    if len(report.resolved) > len(shown):
+        shown.append(f"and {len(report.resolved) - len(shown)} more")
+    action.long_note("\n".join((*shown, RESOLVED_NOTE)))
 
 
 def _forget_merged(annex: AnnexState, ref: bytes) -> None:

@@ -31,11 +31,14 @@ class Conflict(NamedTuple):
 
 
 class MergeOutcome(NamedTuple):
-    """A merge's tree, which holds conflict markers at the paths of `conflicts`; and what git says of it."""
+    """A merge's tree, which holds conflict markers at the paths of `conflicts`; what git says of it, and what `kinds`
+    of things it says ("CONFLICT (contents)").
+    """
 
     tree: Oid
     conflicts: tuple[Conflict, ...]
     messages: tuple[bytes, ...] = ()
+    kinds: frozenset[bytes] = frozenset()
 
 
 def read_commit(objects: GitObjects, oid: Oid) -> Commit | None:
@@ -133,16 +136,22 @@ def commits_between(objects: GitObjects, new: Oid, known: Iterable[Oid], limit: 
     return None
 
 
-def merge_trees(repo: GitRepository, ours: Oid, theirs: Oid, *, allow_unrelated: bool = False) -> MergeOutcome:
+def merge_trees(
+    repo: GitRepository, ours: Oid, theirs: Oid, *, allow_unrelated: bool = False, follow_renames: bool = True
+) -> MergeOutcome:
     """Merge two commits in the object store alone: no index or work tree is touched.
 
-    Both commits must be flushed. Raises GitError, also for unrelated histories unless they are allowed.
+    Files moved by one side are followed as git is configured to, or not at all. Both commits must be flushed.
+    Raises GitError, also for unrelated histories unless they are allowed.
     """
     args = [b"merge-tree", b"--write-tree", b"-z", b"--messages"]
     if allow_unrelated:
         args.append(b"--allow-unrelated-histories")
     args += [ours.hex().encode(), theirs.hex().encode()]
-    done = repo.complete(b"-c", b"merge.directoryRenames=false", *args)
+    settings = [b"-c", b"merge.directoryRenames=false"]
+    if not follow_renames:
+        settings += [b"-c", b"merge.renames=false"]
+    done = repo.complete(*settings, *args)
     if done.returncode not in (0, 1) or not done.stdout:
         raise GitError(repo.argv(*args), done.returncode, done.stderr)
     return parse_merge_output(done.stdout)
@@ -160,14 +169,16 @@ def parse_merge_output(output: bytes) -> MergeOutcome:
         mode, name, stage = info.split(b" ")
         stages.setdefault(path, []).append(Stage(int(stage), int(mode, 8), Oid(bytes.fromhex(name.decode("ascii")))))
     messages = []
+    kinds = set()
     for count in fields:
         if not count.isdigit():
             break
         for _ in range(int(count)):
             next(fields)
-        next(fields)  # a kind for programs; the next is for people
+        kinds.add(next(fields))
         messages.append(next(fields).rstrip(b"\n"))
-    return MergeOutcome(tree, tuple(Conflict(path, tuple(found)) for path, found in stages.items()), tuple(messages))
+    conflicts = tuple(Conflict(path, tuple(found)) for path, found in stages.items())
+    return MergeOutcome(tree, conflicts, tuple(messages), frozenset(kinds))
 
 
 def _date(objects: GitObjects, oid: Oid) -> int:

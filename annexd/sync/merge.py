@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from annexd.annex.checkout import apply_tree
 from annexd.annex.state import AnnexState
@@ -17,12 +18,16 @@ from annexd.git.history import merge_trees, read_commit
 from annexd.git.objects import COMMIT, Oid
 from annexd.git.refs import Head
 from annexd.sync.relation import Relation, relate
+from annexd.sync.resolve import Resolved
+from annexd.sync.resolving import ResolvedTree, resolved_tree
 from annexd.threads.deadline import Deadline
 
 HEADS = b"refs/heads/"
 REMOTES = b"refs/remotes/"
 SYNCED = b"synced/"
 ADJUSTED = b"adjusted/"
+RESOLVED_MESSAGE = b"git-annex automatic merge conflict fix\n"
+
 
 class MergeKind(enum.Enum):
     """How a merge ended."""
@@ -37,7 +42,9 @@ class MergeKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What became of merging `ref`. `paths` are in conflict or in the way, `missing` are keys without content here."""
+    """What became of merging `ref`. `paths` are in conflict or in the way, `missing` are keys without content here,
+    `resolved` says which paths were in conflict, and where their versions are now.
+    """
 
     kind: MergeKind
     ref: bytes
@@ -46,6 +53,7 @@ class MergeReport:
     paths: tuple[bytes, ...] = ()
     missing: tuple[Key, ...] = ()
     written: int = 0
+    resolved: tuple[Resolved, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -77,11 +85,14 @@ def refs_to_merge(branch: bytes, remotes: Iterable[str]) -> tuple[bytes, ...]:
     return (local_synced(branch), *(ref for remote in remotes for ref in remote_refs(remote, branch)))
 
 
-def merge_into_head(annex: AnnexState, ref: bytes, deadline: Deadline) -> MergeReport:
+def merge_into_head(
+    annex: AnnexState, ref: bytes, deadline: Deadline, *, resolves: bool | None = None
+) -> MergeReport:
     """Merge what `ref` points to. The caller holds the turn; blocks for as long as writing files takes.
 
-    Nothing is changed on a conflict or when local changes are in the way. Raises BusyError while a person merges or
-    holds the index, RefMoved when HEAD moved meanwhile.
+    Conflicts are resolved if `resolves`, or annex.resolvemerge where that is None. Nothing is changed on one that is
+    not, or when local changes are in the way. Raises BusyError while a person merges or holds the index, RefMoved when
+    HEAD moved meanwhile.
     """
     theirs = annex.refs.read(ref)
     head = annex.refs.head()
@@ -90,27 +101,41 @@ def merge_into_head(annex: AnnexState, ref: bytes, deadline: Deadline) -> MergeR
     ours = head.oid
     if ours is None:
         refuse_when_unfinished(annex)
-        return _move(annex, MergeKind.ADOPTED, ref, head.ref, None, theirs, deadline)
+        return _move(annex, MergeReport(MergeKind.ADOPTED, ref, None, theirs), head.ref, deadline)
     relation = relate(annex.objects, ours, theirs)
     if relation is Relation.CONTAINED:
         return MergeReport(MergeKind.UP_TO_DATE, ref, ours, ours)
     refuse_when_unfinished(annex)
     if relation is Relation.AHEAD:
-        return _move(annex, MergeKind.FAST_FORWARD, ref, head.ref, ours, theirs, deadline)
-    return _merge(annex, ref, head.ref, ours, theirs, deadline)
+        return _move(annex, MergeReport(MergeKind.FAST_FORWARD, ref, ours, theirs), head.ref, deadline)
+    resolves = annex.config.resolve_merge if resolves is None else resolves
+    merged = _merge(annex, head.ref, ours, theirs, resolves=resolves)
+    if merged.new is None:
+        return MergeReport(MergeKind.CONFLICT, ref, ours, ours, merged.paths)
+    report = MergeReport(MergeKind.MERGED, ref, ours, merged.new, resolved=merged.resolved)
+    return _move(annex, report, head.ref, deadline)
 
 
-def _merge(
-    annex: AnnexState, ref: bytes, head: bytes, ours: Oid, theirs: Oid, deadline: Deadline
-) -> MergeReport:
+class _Merged(NamedTuple):
+    """A merge's commit, or the paths that are in conflict."""
+
+    new: Oid | None
+    paths: tuple[bytes, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
+
+
+def _merge(annex: AnnexState, head: bytes, ours: Oid, theirs: Oid, *, resolves: bool) -> _Merged:
     first, second = in_order(annex, ours, theirs)
     outcome = merge_trees(annex.repo, first, second, allow_unrelated=True)
+    message, found = b"Merge branch '%b'\n" % head.removeprefix(HEADS), ResolvedTree(outcome.tree, ())
     if outcome.conflicts:
-        paths = tuple(dict.fromkeys(conflict.path for conflict in outcome.conflicts))
-        return MergeReport(MergeKind.CONFLICT, ref, ours, ours, paths)
-    commit = annex.objects.add(COMMIT, _merge_commit(annex, outcome.tree, first, second, head))
+        solution = resolved_tree(annex, outcome, first, second) if resolves else None
+        if solution is None:
+            return _Merged(None, tuple(dict.fromkeys(conflict.path for conflict in outcome.conflicts)))
+        message, found = RESOLVED_MESSAGE, solution
+    commit = annex.objects.add(COMMIT, _merge_commit(annex, found.tree, first, second, message))
     annex.objects.flush()
-    return _move(annex, MergeKind.MERGED, ref, head, ours, commit, deadline)
+    return _Merged(commit, resolved=found.resolved)
 
 
 def in_order(annex: AnnexState, a: Oid, b: Oid) -> tuple[Oid, Oid]:
@@ -119,7 +144,7 @@ def in_order(annex: AnnexState, a: Oid, b: Oid) -> tuple[Oid, Oid]:
     return ordered[0], ordered[1]
 
 
-def _merge_commit(annex: AnnexState, tree: Oid, first: Oid, second: Oid, head: bytes) -> bytes:
+def _merge_commit(annex: AnnexState, tree: Oid, first: Oid, second: Oid, message: bytes) -> bytes:
     """Made of nothing but its parents and our identity, so that two repositories of one person that merge each
     other's history at the same moment make the same commit. Else each would next have to merge the other's merge,
     and so on for as long as they stay in step.
@@ -127,7 +152,7 @@ def _merge_commit(annex: AnnexState, tree: Oid, first: Oid, second: Oid, head: b
     _, when, zone = _committed(annex, second)
     identity: Identity = annex.identity
     author, committer = Signature(identity.author, when, zone), Signature(identity.committer, when, zone)
-    return build_commit(tree, (first, second), author, committer, b"Merge branch '%b'\n" % head.removeprefix(HEADS))
+    return build_commit(tree, (first, second), author, committer, message)
 
 
 def _committed(annex: AnnexState, oid: Oid) -> Signature:
@@ -137,14 +162,15 @@ def _committed(annex: AnnexState, oid: Oid) -> Signature:
     return commit.committer
 
 
-def _move(
-    annex: AnnexState, kind: MergeKind, ref: bytes, head: bytes, old: Oid | None, new: Oid, deadline: Deadline
-) -> MergeReport:
+def _move(annex: AnnexState, report: MergeReport, head: bytes, deadline: Deadline) -> MergeReport:
+    """Go where the report says that we are now."""
+    old, new = report.old, report.new
+    assert new is not None
     old_tree = None if old is None else tree_of(annex, old)
     result = apply_tree(annex, old_tree, tree_of(annex, new), new_head=(head, old, new), deadline=deadline)
     if result.blocked:
-        return MergeReport(MergeKind.BLOCKED, ref, old, old, tuple(result.blocked))
-    return MergeReport(kind, ref, old, new, missing=tuple(result.missing), written=result.written)
+        return MergeReport(MergeKind.BLOCKED, report.ref, old, old, tuple(result.blocked))
+    return replace(report, missing=tuple(result.missing), written=result.written)
 
 
 def tree_of(annex: AnnexState, commit: Oid) -> Oid:

@@ -64,12 +64,43 @@ def test_changes_of_different_files_at_both_sides_are_merged(running: Pair) -> N
     running.settle()
 
 
-def test_a_conflict_changes_nothing_and_is_told(running: Pair) -> None:
-    make_common_file(running)
-    running.stop()
-    for side, text in ((running.a, b"a's version\n"), (running.b, b"b's version\n")):
+def collide(pair: Pair) -> None:
+    """Both sides change the common file while they cannot know of each other, and then can."""
+    make_common_file(pair)
+    pair.stop()
+    for side, text in ((pair.a, b"a's version\n"), (pair.b, b"b's version\n")):
         side.write("common", text)
-    running.start()
+    pair.start()
+
+
+def versions(side: Side) -> set[bytes]:
+    return {path.read_bytes() for path in side.repo.glob("common.variant-*")}
+
+
+def test_of_a_file_changed_at_both_sides_both_versions_are_kept_and_told_of(running: Pair) -> None:
+    collide(running)
+    both = {b"a's version\n", b"b's version\n"}
+    eventually(lambda: all(versions(side) == both for side in running), SYNC_LIMIT, "both versions at both sides")
+    running.settle()
+    alerts = "\n".join(side.alerts() for side in running)
+    assert "conflicts: changed in two places at once, all versions are kept: common (now common.variant-" in alerts
+    for side in running:
+        assert not side.path("common").exists() and not side.path(".git/MERGE_HEAD").exists()
+        assert side.git("ls-files", "-u") == side.git("status", "--porcelain") == b""
+    (mine,) = (path for path in running.a.repo.glob("common.variant-*") if path.read_bytes() == b"a's version\n")
+    mine.rename(running.a.path("common"))
+    eventually(lambda: not any("conflicts:" in side.alerts() for side in running), SYNC_LIMIT, "the alert's end")
+    running.settle()
+
+
+def collide_unresolved(pair: Pair) -> None:
+    for side in pair:
+        side.git("config", "annex.resolvemerge", "false")
+    collide(pair)
+
+
+def test_a_conflict_that_is_not_to_be_resolved_changes_nothing_and_is_told(running: Pair) -> None:
+    collide_unresolved(running)
     for side in running:
         side.wait_for_alert("merge", "common")
         assert not os.path.exists(side.repo / ".git/MERGE_HEAD")
@@ -79,7 +110,9 @@ def test_a_conflict_changes_nothing_and_is_told(running: Pair) -> None:
 
 
 def test_a_conflict_is_over_when_one_side_gives_way(running: Pair) -> None:
-    test_a_conflict_changes_nothing_and_is_told(running)
+    collide_unresolved(running)
+    for side in running:
+        side.wait_for_alert("merge", "common")
     branch = b"refs/heads/synced/" + running.a.git("symbolic-ref", "--short", "HEAD").strip()
     running.a.git("-c", "core.hooksPath=/dev/null", "merge", "-q", "-s", "ours", "-m", "mine", branch)
     eventually(lambda: running.b.has("common", b"a's version\n"), SYNC_LIMIT, "a's decision at b")

@@ -25,8 +25,8 @@ def run(call: Invocation, options: Namespace) -> int:
         raise UserError("name one ref only")
     annex = call.annex()
     if options.words:
-        with call.acting(options.words[0]):
-            merge(annex, _full_name(call, options.words[0]))
+        with call.acting(options.words[0]) as action:
+            merge(annex, _full_name(call, options.words[0]), action)
         return call.finish()
     with call.acting("git-annex"):
         call.fresh_annex()

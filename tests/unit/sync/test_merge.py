@@ -81,11 +81,11 @@ def test_two_repositories_make_the_same_merge(two: Two) -> None:
     assert in_order(two.a, ours, theirs) == in_order(two.a, theirs, ours)
 
 
-def test_a_conflict_changes_nothing(two: Two) -> None:
+def test_a_conflict_that_is_not_to_be_resolved_changes_nothing(two: Two) -> None:
     share(two)
     ours = two.commit(two.a, common=b"ours\n")
     bring(two, two.commit(two.b, common=b"theirs\n"))
-    report = merge_into_head(two.a, REF, Deadline(5))
+    report = merge_into_head(two.a, REF, Deadline(5), resolves=False)
     assert report.kind is MergeKind.CONFLICT and report.paths == (b"common",)
     assert two.a.refs.head().oid == ours
     assert two.path(two.a, "common").read_bytes() == b"ours\n"
