@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 from annexd.annex import differences, hooks
 from annexd.annex.branch_commit import BRANCH, Base, BranchWriter
-from annexd.annex.branch_merge import MergedRefs, Refused, merge_message, mergeable_refs
-from annexd.annex.branch_trees import Change, Root
+from annexd.annex.branch_merge import MergedRefs, Refused, Sibling, merge_message, mergeable_refs
+from annexd.annex.branch_trees import BranchTrees, Change, Root
 from annexd.annex.config import AnnexConfig
 from annexd.annex.identity import identity_of
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
-from annexd.errors import RefMoved
+from annexd.errors import AnnexError, RefMoved
+from annexd.formats.logs import difference, uuid_based
+from annexd.formats.paths import display
 from annexd.formats.uuid import UUID
 from annexd.git.commit import Identity
 from annexd.git.object_store import GitObjects
@@ -39,6 +41,8 @@ SETTINGS_LOGS = (
     b"config.log",
     b"difference.log",
 )
+
+_VERDICTS = 64      # commits of other branches whose tunings are remembered
 
 SettingsVersion = tuple[object, ...]
 
@@ -88,6 +92,9 @@ class AnnexBranch:
         )
         self._trees = self._writer.trees
         self._root: tuple[Oid | None, Root] = (None, None)
+        self._verdicts: dict[Oid, str] = {}
+        self.differences = differences.of_config(config)
+        self.levels = self.differences.branch_levels()
 
     def tip(self) -> Oid | None:
         """The commit that the branch is at; None while there is no branch."""
@@ -225,8 +232,47 @@ class AnnexBranch:
                 self._writer.create(witness)
 
     def check_differences(self) -> None:
-        """Raise DifferencesRefused when the branch says that this annex is tuned."""
-        differences.check_log(self.read(differences.DIFFERENCE_LOG))
+        """Raise DifferencesRefused when the branch says that this annex is tuned otherwise than git config does."""
+        differences.check_own(self._config, self.read(differences.DIFFERENCE_LOG))
+
+    def why_apart(self, place: bytes) -> str:
+        """Why nothing from the refs below `place` (b"refs/remotes/origin/") may be merged: tuned otherwise. Else "".
+
+        Both of the git-annex branches that may be there are looked at; one that cannot be read says nothing.
+        """
+        for ref in (place + b"git-annex", place + b"synced/git-annex"):
+            oid = self._refs.read(ref)
+            if oid is not None and ref != BRANCH and (reason := self.why_commit_apart(oid, display(ref))):
+                return reason
+        return ""
+
+    def why_commit_apart(self, oid: Oid, where: str, trees: BranchTrees | None = None) -> str:
+        """The same for one commit of a git-annex branch; `trees` can read it when our own objects do not hold it."""
+        known = self._verdicts.get(oid)
+        if known is not None:
+            return known
+        try:
+            reader = trees or self._trees
+            root = reader.root(oid)
+            log, uuid_log = (reader.read(root, path) for path in (differences.DIFFERENCE_LOG, b"uuid.log"))
+        except AnnexError:
+            return ""
+        if self.differences.fits(difference.parse(log)):
+            verdict = ""
+        else:
+            descriptions = uuid_based.values(uuid_log)
+            verdict = differences.why_apart(self.differences, self._own_name(), log, descriptions, where)
+        if len(self._verdicts) >= _VERDICTS:
+            self._verdicts.clear()
+        self._verdicts[oid] = verdict
+        return verdict
+
+    def _own_name(self) -> str:
+        uuid = self._config.uuid
+        if uuid is None:
+            return display(self._repo.top)
+        described = uuid_based.values(self.read(b"uuid.log")).get(uuid)
+        return display(uuid) + (f" [{display(described)}]" if described else "")
 
     def settings_version(self) -> SettingsVersion:
         """A value that changes when any of SETTINGS_LOGS does; cheap."""
@@ -247,7 +293,8 @@ class AnnexBranch:
         for _ in range(10):
             tip = self.tip()
             root = self._trees.root(tip)
-            plan = mergeable_refs(self._objects, self._trees, tip, root, notes.candidates(self._refs))
+            siblings = notes.candidates(self._refs)
+            plan = mergeable_refs(self._objects, self._trees, tip, root, siblings, self._why_sibling_apart)
             if not plan.merge:
                 notes.add(plan.contained)
                 return BranchUpdate(tip, tip, refused=plan.refused)
@@ -265,6 +312,9 @@ class AnnexBranch:
             notes.add(plan.contained + plan.merge)
             return BranchUpdate(old, new, refused=plan.refused)
         raise RefMoved("the git-annex branch was moved by others again and again", hint="try again")
+
+    def _why_sibling_apart(self, sibling: Sibling) -> str:
+        return self.why_commit_apart(sibling.oid, display(sibling.ref))
 
     def _with_journal(self, base: Base) -> Root:
         return self._trees.edited(base.tree, base.staged)

@@ -5,11 +5,10 @@ Source: git-annex, merging of sibling branches, mergedrefs and ignoredrefs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from annexd.annex import differences
 from annexd.annex.branch_commit import BRANCH, TRANSITIONS_LOG
 from annexd.annex.branch_trees import BranchTrees, Root
 from annexd.annex.layout import RepoLayout
@@ -92,9 +91,17 @@ class MergedRefs:
 
 
 def mergeable_refs(
-    objects: GitObjects, trees: BranchTrees, tip: Oid | None, root: Root, candidates: Sequence[Sibling]
+    objects: GitObjects,
+    trees: BranchTrees,
+    tip: Oid | None,
+    root: Root,
+    candidates: Sequence[Sibling],
+    why_apart: Callable[[Sibling], str],
 ) -> MergePlan:
-    """Sort the siblings into those to merge, those that hold nothing new, and those that must not be merged."""
+    """Sort the siblings into those to merge, those that hold nothing new, and those that must not be merged.
+
+    `why_apart` says why one is tuned otherwise, or "".
+    """
     merge: list[Sibling] = []
     contained: list[Sibling] = []
     refused: list[Refused] = []
@@ -103,7 +110,7 @@ def mergeable_refs(
             if tip is not None and is_ancestor(objects, sibling.oid, tip):
                 contained.append(sibling)
                 continue
-            reason = _why_not(trees, root, trees.root(sibling.oid))
+            reason = why_apart(sibling) or _why_not(trees, root, trees.root(sibling.oid))
         except AnnexError as problem:  # a damaged or shallow ref must not keep the others from being merged
             reason = problem.message
         if reason:
@@ -127,8 +134,6 @@ def short_name(ref: bytes) -> bytes:
 
 
 def _why_not(trees: BranchTrees, root: Root, other: Root) -> str:
-    if differences.is_tuned(trees.read(other, differences.DIFFERENCE_LOG)):
-        return "that repository is tuned (difference.log), which annexd does not support yet"
     try:
         ours, theirs = (transitions.parse(trees.read(tree, TRANSITIONS_LOG)) for tree in (root, other))
     except FormatError as problem:

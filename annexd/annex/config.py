@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from annexd.errors import AnnexError, ConfigError
+from annexd.formats.logs.difference import CONFIG_NAMES
 from annexd.formats.units import parse_size
 from annexd.formats.uuid import UUID
 from annexd.git.config import GitConfig
@@ -17,7 +18,7 @@ from annexd.git.config import GitConfig
 DEFAULT_DISK_RESERVE = 100_000_000
 DEFAULT_VERSION = 10
 SUPPORTED_VERSIONS = frozenset((8, 9, 10))
-TUNINGS = ("annex.tune.objecthash1", "annex.tune.objecthashlower", "annex.tune.branchhash1")
+TUNINGS = tuple(CONFIG_NAMES.values())
 
 
 @dataclass(frozen=True, slots=True)

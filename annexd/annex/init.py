@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from annexd.annex.config import DEFAULT_VERSION, SUPPORTED_VERSIONS, AnnexConfig
 from annexd.annex.init_steps import InitRequest, set_up
-from annexd.annex.state import AnnexState, AutoInit, layout_of
+from annexd.annex.state import AnnexState, layout_of
 from annexd.formats.uuid import UUID, new_uuid
 from annexd.git.config import GitConfig, set_config
 from annexd.git.repository import GitRepository
@@ -37,9 +37,12 @@ def initialize(
     if (uuid is not None and config.uuid not in (None, uuid)) or (wanted and config.version not in (None, wanted)):
         config = _changed(repo, uuid, wanted)
     request = InitRequest(uuid or new_uuid(), wanted or DEFAULT_VERSION, description)
-    for warning in set_up(repo, layout_of(repo, config), config, request, clock):
+    done = set_up(repo, layout_of(repo, config), config, request, clock)
+    for warning in done.warnings:
         warn(warning)
-    return AnnexState.open(os.path.abspath(path), auto_init=AutoInit.NO, environ=environ)
+    # Tunings that were refused may be in the environment, so that git config would tell of them again.
+    config = replace(AnnexConfig.load(GitConfig.load(repo)), tunings=done.tunings)
+    return AnnexState.checked(repo, config)
 
 
 def _changed(repo: GitRepository, uuid: UUID | None, version: int | None) -> AnnexConfig:

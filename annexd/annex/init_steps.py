@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 from annexd.annex import differences, hooks
 from annexd.annex.branch import ORIGIN, AnnexBranch
@@ -23,7 +25,7 @@ from annexd.annex.layout import RepoLayout
 from annexd.annex.version import FIRST_WITH_FILTER_PROCESS, check_usable
 from annexd.errors import ConfigError, RepositoryError
 from annexd.formats.logs import config as config_log
-from annexd.formats.logs import trust, uuid_based
+from annexd.formats.logs import difference, trust, uuid_based
 from annexd.formats.paths import display
 from annexd.formats.uuid import UUID
 from annexd.git.config import set_config
@@ -51,14 +53,21 @@ class InitRequest:
     description: bytes | None = None
 
 
+class SetUp(NamedTuple):
+    """What became of it: what a person should know, and the annex.tune.* settings that count from now on."""
+
+    warnings: tuple[str, ...]
+    tunings: tuple[str, ...]
+
+
 def set_up(
     repo: GitRepository,
     layout: RepoLayout,
     config: AnnexConfig,
     request: InitRequest,
     clock: Clock | None = None,
-) -> list[str]:
-    """Make the repository an annex, or complete one; what a person should know about it. Idempotent.
+) -> SetUp:
+    """Make the repository an annex, or complete one. Idempotent.
 
     Raises RepositoryError where .noannex forbids it, DifferencesRefused, ConfigError, OSError, GitError.
     """
@@ -68,16 +77,25 @@ def set_up(
     version = config.version or request.version
     objects, refs = GitObjects(repo), Refs(repo)
     try:
-        _refuse_tuned(objects, refs)
+        private = frozenset((*config.private_uuids, uuid)) if config.is_private else config.private_uuids
+        is_first_init = config.version is None
+        config = replace(config, uuid=uuid, private_uuids=private)
+        branch = AnnexBranch(repo, layout, config, objects, refs, Journal(layout))
+        tuning = _tuning(branch, objects, refs, uuid, is_first_init=is_first_init)
+        config = replace(config, tunings=differences.config_names(tuning.differences))
         os.makedirs(layout.annex_dir, exist_ok=True)
         facts = _probe(layout)
-        private = frozenset((*config.private_uuids, uuid)) if config.is_private else config.private_uuids
-        config = replace(config, uuid=uuid, private_uuids=private)
         branch = AnnexBranch(repo, layout, config, objects, refs, Journal(layout))
         branch.ensure_exists()
         branch.merge_siblings()
         program = installed_program()
-        warnings = [
+        clock = clock or SystemClock()
+        if tuning.record is not None:
+            # Before the settings: an annex that is tuned must not be without its line in the log.
+            note = partial(difference.set_differences, uuid=uuid, differences=tuning.record, now=clock.vector_now())
+            branch.change(differences.DIFFERENCE_LOG, note, about=uuid)
+        warnings = [tuning.warning] if tuning.warning else []
+        warnings += [
             f"hook {hook.file_name.decode()} exists already and was left alone; add to it: {hook.command(program)}"
             for hook in hooks.install_hooks(layout, program)
         ]
@@ -86,9 +104,9 @@ def set_up(
         if not repo.is_bare and config.support_unlocked:
             _add_attributes(repo, layout)
         _write_sentinal(layout)
-        warnings += _after_config(repo, config, branch, uuid, request, clock or SystemClock())
+        warnings += _after_config(repo, config, branch, uuid, request, clock)
         branch.commit()
-        return warnings
+        return SetUp(tuple(warnings), config.tunings)
     finally:
         objects.close()
         refs.close()
@@ -104,14 +122,19 @@ def check_noannex(repo: GitRepository) -> None:
         raise RepositoryError(f"the file .noannex prevents initialisation{said}", hint="remove the file to override")
 
 
-def _refuse_tuned(objects: GitObjects, refs: Refs) -> None:
-    """Before anything is made: the branch that this repository would start from must not be a tuned one."""
-    trees = BranchTrees(objects)
-    for ref in (b"refs/heads/git-annex", ORIGIN):
-        tip = refs.read(ref)
-        if tip is not None:
-            differences.check_log(trees.read(trees.root(tip), differences.DIFFERENCE_LOG), display(ref))
-            return
+def _tuning(
+    branch: AnnexBranch, objects: GitObjects, refs: Refs, uuid: UUID, *, is_first_init: bool
+) -> differences.Decision:
+    """How the repository is to be tuned, by the branch that it has or would start from; nothing is made yet."""
+    paths = (differences.DIFFERENCE_LOG, b"uuid.log")
+    if branch.tip() is not None:
+        log, uuid_log = map(branch.read, paths)
+    else:
+        trees = BranchTrees(objects)
+        others = [ref for ref in sorted(refs.list(b"refs/remotes/")) if ref.endswith(b"/git-annex")]
+        start = next((tip for ref in (ORIGIN, *others) if (tip := refs.read(ref)) is not None), None)
+        log, uuid_log = (trees.read(trees.root(start), path) for path in paths)
+    return differences.decide(branch.differences, uuid, is_first_init=is_first_init, log=log, uuid_log=uuid_log)
 
 
 def _probe(layout: RepoLayout) -> probe.FileSystem:
@@ -138,6 +161,7 @@ def _settings(
     if config.uuid is None or config.version is None:
         wanted[b"annex.uuid"] = uuid
         wanted[b"annex.version"] = b"%d" % version
+    wanted.update((name.encode(), b"true") for name in config.tunings)
     if facts.is_crippled:
         wanted[b"annex.crippledfilesystem"] = b"true"
     if not facts.has_symlinks:

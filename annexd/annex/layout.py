@@ -20,7 +20,9 @@ _LINK_PREFIX = b".git/annex/objects/"
 class RepoLayout:
     """Every path of one repository; absolute bytes without a final slash, free to use from any thread.
 
-    `lower_first` says that new objects go to lower-case hash directories, as in bare repositories.
+    `lower_first` says that new objects go to lower-case hash directories, as in bare repositories; `lower_only`
+    that there are no others, in links neither. `levels` are those of objects, `branch_levels` those of the logs of
+    keys in the git-annex branch.
     Source: git-annex, layout of .git/annex.
     """
 
@@ -30,6 +32,8 @@ class RepoLayout:
     is_bare: bool
     lower_first: bool = False
     levels: int = 2
+    lower_only: bool = False
+    branch_levels: int = 2
 
     @property
     def annex_dir(self) -> bytes:
@@ -47,9 +51,11 @@ class RepoLayout:
         """The places where the content of `key` may be, the most likely first."""
         name = key.file_name()
         first, second = hash_dirs.both(key, self.levels)
+        objects = self.objects_dir
+        if self.lower_only:
+            return (b"%b/%b/%b/%b" % (objects, second, name, name),)
         if self.lower_first:
             first, second = second, first
-        objects = self.objects_dir
         return (
             b"%b/%b/%b/%b" % (objects, first, name, name),
             b"%b/%b/%b/%b" % (objects, second, name, name),
@@ -58,13 +64,14 @@ class RepoLayout:
     def object_path(self, key: Key) -> bytes:
         """Where the content of `key` is put when it is new."""
         name = key.file_name()
-        style = hash_dirs.lower if self.lower_first else hash_dirs.mixed
+        style = hash_dirs.lower if self.lower_first or self.lower_only else hash_dirs.mixed
         return b"%b/%b/%b/%b" % (self.objects_dir, style(key, self.levels), name, name)
 
     def link_object_path(self, key: Key) -> bytes:
-        """What symlinks in the work tree point to, relative to its top: always below ".git", mixed-case."""
+        """What symlinks in the work tree point to, relative to its top: below ".git", mixed-case unless tuned."""
         name = key.file_name()
-        return b"%b%b/%b/%b" % (_LINK_PREFIX, hash_dirs.mixed(key, self.levels), name, name)
+        style = hash_dirs.lower if self.lower_only else hash_dirs.mixed
+        return b"%b%b/%b/%b" % (_LINK_PREFIX, style(key, self.levels), name, name)
 
     def tmp_object(self, key: Key) -> bytes:
         """A partial download of `key`, kept for resuming."""

@@ -43,17 +43,18 @@ class LocationLog:
 
     def __init__(self, branch: AnnexBranch, clock: Clock) -> None:
         self._branch = branch
+        self._levels = branch.levels
         self._clock = clock
         self._odd: set[bytes] = set()       # logs that were complained about
 
     def locations(self, key: Key) -> frozenset[UUID]:
         """The repositories that are said to have the content."""
-        path = location_log(key)
+        path = location_log(key, self._levels)
         return self._present(path, self._branch.read(path))
 
     def locations_many(self, keys: Iterable[Key]) -> dict[Key, frozenset[UUID]]:
         """The same for many keys at once, which is much faster."""
-        paths = {key: location_log(key) for key in keys}
+        paths = {key: location_log(key, self._levels) for key in keys}
         logs = self._branch.read_many(list(paths.values()))
         return {key: self._present(path, logs.get(path)) for key, path in paths.items()}
 
@@ -66,12 +67,12 @@ class LocationLog:
 
     def is_dead(self, key: Key) -> bool:
         """Whether the key was given up everywhere."""
-        return presence.is_dead(self._branch.read(location_log(key)))
+        return presence.is_dead(self._branch.read(location_log(key, self._levels)))
 
     def record(self, key: Key, uuid: UUID, status: Presence) -> bool:
         """Note a status in the journal; whether it was news. Nothing is written when the log says so already."""
         fn = partial(_changed, ((uuid, status),), self._clock.vector_now())
-        return self._branch.change(location_log(key), fn, about=uuid)
+        return self._branch.change(location_log(key, self._levels), fn, about=uuid)
 
     def record_many(
         self, changes: Iterable[tuple[Key, UUID, Presence]], message: bytes | None = None
@@ -83,7 +84,7 @@ class LocationLog:
             if self._branch.is_private(uuid):
                 self.record(key, uuid, status)
             else:
-                by_path.setdefault(location_log(key), {})[uuid] = status
+                by_path.setdefault(location_log(key, self._levels), {})[uuid] = status
         edits: dict[bytes, Change] = {
             path: partial(_changed, tuple(statuses.items()), now) for path, statuses in by_path.items()
         }
@@ -91,7 +92,7 @@ class LocationLog:
 
     def give_up(self, key: Key) -> bool:
         """Note that the key is not expected to be found again where it is missing; whether that was news."""
-        return self._branch.change(location_log(key), presence.mark_dead)
+        return self._branch.change(location_log(key, self._levels), presence.mark_dead)
 
 
 def _changed(statuses: tuple[tuple[UUID, Presence], ...], now: VectorClock, old: bytes | None) -> bytes | None:

@@ -8,7 +8,9 @@ from functools import cached_property
 
 from annexd.annex.attribute_names import ATTRIBUTES
 from annexd.annex.branch import AnnexBranch
+from annexd.annex.checkout_workers import CheckoutWorkers, worker_count
 from annexd.annex.config import AnnexConfig
+from annexd.annex.differences import DIFFERENCE_LOG, check_own, of_config
 from annexd.annex.git_link import link_git_dir
 from annexd.annex.identity import identity_of
 from annexd.annex.index_access import IndexAccess, IndexMemory
@@ -69,6 +71,11 @@ class AnnexState:
         config = AnnexConfig.load(GitConfig.load(repo))
         if not _check_initialised(repo, config, auto_init):
             config = AnnexConfig.load(GitConfig.load(repo))
+        return cls.checked(repo, config)
+
+    @classmethod
+    def checked(cls, repo: GitRepository, config: AnnexConfig) -> AnnexState:
+        """The annex in `repo`, which has this git config. Raises RepositoryError, DifferencesRefused, ConfigError."""
         check_usable(config)
         link_git_dir(repo, config)
         state = cls(repo, config)
@@ -152,6 +159,11 @@ class AnnexState:
         """Before each change of git's index call `may_edit`, which raises IndexLocked when it is not the time."""
         self._index_memory.may_edit = may_edit
 
+    @cached_property
+    def checkout_workers(self) -> CheckoutWorkers:
+        """Processes that write many files at once, as many as git's settings say."""
+        return CheckoutWorkers(worker_count(self._git_config.checkout_workers))
+
     def fork(self) -> AnnexState:
         """A state of its own for another thread; shares nothing that changes."""
         return AnnexState(self.repo, self._git_config, self._clock)
@@ -162,9 +174,11 @@ class AnnexState:
         self._config = self._settings = None
 
     def reload_config(self) -> None:
-        """Read git config anew. Raises ConfigError, and keeps what it had."""
+        """Read git config anew. Raises ConfigError, RepositoryError, and keeps what it had."""
         config = AnnexConfig.load(GitConfig.load(self.repo))
         check_usable(config)
+        if config.tunings != self._git_config.tunings:
+            check_own(config, self.branch.read(DIFFERENCE_LOG))
         self._use(config)
 
     def reload_config_of(self, other: AnnexState) -> None:
@@ -178,6 +192,9 @@ class AnnexState:
         attributes = self.__dict__.pop("attributes", None)
         if attributes is not None:
             attributes.close()
+        workers = self.__dict__.pop("checkout_workers", None)
+        if workers is not None:
+            workers.close()
         for name in ("locations", "branch", "store", "identity"):
             self.__dict__.pop(name, None)
 
@@ -186,7 +203,7 @@ class AnnexState:
         parts = self.__dict__
         for name in ("locations", "branch", "index", "identity"):
             parts.pop(name, None)
-        for name in ("objects", "refs", "attributes"):
+        for name in ("objects", "refs", "attributes", "checkout_workers"):
             part = parts.pop(name, None)
             if part is not None:
                 part.close()
@@ -200,12 +217,16 @@ class AnnexState:
 
 def layout_of(repo: GitRepository, config: AnnexConfig) -> RepoLayout:
     """The paths of `repo`."""
+    tuned = of_config(config)
     return RepoLayout(
         git_dir=repo.git_dir,
         common_dir=repo.common_dir,
         work_tree=repo.work_tree,
         is_bare=repo.is_bare,
         lower_first=repo.is_bare or (config.crippled_file_system and not config.symlinks),
+        levels=tuned.object_levels(),
+        lower_only=tuned.has_lower_objects(),
+        branch_levels=tuned.branch_levels(),
     )
 
 

@@ -54,8 +54,9 @@ def sum_places(annex: AnnexState) -> dict[UUID, Sum]:
     """What each repository has, as far as location logs tell; reads them all."""
     places: dict[UUID, Sum] = {}
     paths = iter(annex.branch.paths())
+    levels = annex.layout.branch_levels
     while batch := list(islice(paths, _BATCH)):
-        keys = {path: key for path in batch if (key := key_of_location_log(path)) is not None}
+        keys = {path: key for path in batch if (key := key_of_location_log(path, levels)) is not None}
         for path, data in annex.branch.read_many(list(keys)).items():
             for uuid in presence.present(data):
                 places.setdefault(uuid, Sum()).add(keys[path])

@@ -1,26 +1,24 @@
 """Repositories that we work with, by their version and other settings that change how everything is kept.
 
-Source: git-annex, repository versions, annex.pidlock, annex.tune.*.
+Source: git-annex, repository versions, annex.pidlock.
 """
 
 from __future__ import annotations
 
 from annexd.annex.config import SUPPORTED_VERSIONS, AnnexConfig
-from annexd.annex.differences import check_config
 from annexd.errors import ConfigError, RepositoryError
 
 FIRST_WITH_FILTER_PROCESS = 9
 
 
 def check_usable(config: AnnexConfig) -> None:
-    """Raise for what we cannot honour: annex.pidlock, tunings, versions that we do not know."""
+    """Raise for what we cannot honour: annex.pidlock, versions that we do not know."""
     if config.pidlock:
         raise ConfigError(
             "annex.pidlock is true, which is not supported: locks could not be shared with git-annex",
             hint="unset annex.pidlock if this file system has working fcntl locks",
         )
     check_version(config)
-    check_config(config)
 
 
 def check_version(config: AnnexConfig) -> None:

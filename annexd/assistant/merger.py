@@ -203,7 +203,8 @@ class Merger:
         self._tip = tip
         if any(path in SETTINGS_LOGS for path in paths):
             self._on_settings()
-        self._tell_of_keys([key for path in paths if (key := key_of_location_log(path)) is not None])
+        levels = self._own.get().layout.branch_levels
+        self._tell_of_keys([key for path in paths if (key := key_of_location_log(path, levels)) is not None])
         return True
 
     def _follow_own_steps(self, tip: Oid | None) -> None:

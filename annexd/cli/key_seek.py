@@ -101,7 +101,7 @@ def parse_key(word: str) -> Key:
 
 def _everything(annex: AnnexState) -> Iterator[Item]:
     """Keys that any location log tells of."""
-    levels = annex.layout.levels
+    levels = annex.layout.branch_levels
     seen: set[Key] = set()
     for path in annex.branch.paths():
         key = key_of_location_log(path, levels)

@@ -163,7 +163,7 @@ class _Parser:
             raise UserError(f"bad metadata expression: {value}", hint="write FIELD=GLOB")
         name = metadata.fold(from_text(field))
         pattern = re.compile(fnmatch.translate(glob), re.IGNORECASE)
-        branch, levels = self._annex.branch, self._annex.layout.levels
+        branch, levels = self._annex.branch, self._annex.layout.branch_levels
 
         def matches(candidate: Candidate) -> bool:
             values = metadata.current(branch.read(metadata_log(candidate.key, levels))).get(name, frozenset())

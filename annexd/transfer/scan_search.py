@@ -28,7 +28,7 @@ from annexd.transfer.scan_cursor import Cursor
 AT_ONCE = 2_000     # files whose logs are read together
 KEYS_AT_ONCE = 500
 
-_DIRECTORY_BITS = 39    # lower bits of a place; those above are the two directories that a log is in
+_DIRECTORY_BITS = {2: 39, 1: 51}    # lower bits of a place; those above are the directories that a log is in
 
 
 class FoundFile(NamedTuple):
@@ -85,7 +85,8 @@ def everything(
     `keys` has to be at the tree. Raises GitError, RepositoryError, DatabaseBroken.
     """
     root = annex.branch.root_of(tip)
-    joined = _joined(keys.all_files(start), _logs(annex, root))
+    bits = _DIRECTORY_BITS[annex.layout.branch_levels]
+    joined = _joined(keys.all_files(start), _logs(annex, root), bits)
     while some := list(islice(joined, AT_ONCE)):
         if end is not None and some[0][0].place > end:
             return
@@ -131,7 +132,7 @@ def changed_keys(
     while some := list(islice(changes, AT_ONCE)):
         changed: dict[Key, Oid | None] = {}
         for path, oid in some:
-            key = key_of_any_log(path)
+            key = key_of_any_log(path, annex.layout.branch_levels)
             if key is not None:     # whatever else is known of a key may matter to anybody
                 changed[key] = oid if path.endswith(b".log") and key not in changed else None
         yield _that_concern(annex, keys.files_of(changed), changed, lookout)
@@ -171,28 +172,30 @@ def _logs(annex: AnnexState, root: Oid | None) -> Iterator[Log]:
     """All location logs in order of their directories, which is that of places but for their lower bits."""
     if root is None:
         return
+    levels = annex.layout.branch_levels
+    start = 4 * levels
     for path, oid in blobs_in(annex.repo, root):
-        if path.endswith(b".log") and path.count(b"/") == 2:
-            name = path[8:-4]
+        if path.endswith(b".log") and path.count(b"/") == levels:
+            name = path[start:-4]
             number = place_of(name)
             if b"&" in name or b"%" in name:
                 key = key_in_path(name)
                 number = -1 if key is None else place(key)
-            if path.startswith(b"%03x/%03x/" % (number >> 51, number >> _DIRECTORY_BITS & 0xFFF)):  # else out of order
+            if path.startswith((b"%03x/%03x/" % (number >> 51, number >> 39 & 0xFFF))[:start]):     # else out of order
                 yield Log(number, name, oid)
 
 
-def _joined(files: Iterator[KeyFile], logs: Iterator[Log]) -> Iterator[tuple[KeyFile, Log | None]]:
+def _joined(files: Iterator[KeyFile], logs: Iterator[Log], bits: int) -> Iterator[tuple[KeyFile, Log | None]]:
     directory = -1
     there: dict[int, Log] = {}
     following = next(logs, None)
     for file in files:
-        wanted = file.place >> _DIRECTORY_BITS
+        wanted = file.place >> bits
         if wanted != directory:
             directory, there = wanted, {}
-            while following is not None and following.place >> _DIRECTORY_BITS < wanted:
+            while following is not None and following.place >> bits < wanted:
                 following = next(logs, None)
-            while following is not None and following.place >> _DIRECTORY_BITS == wanted:
+            while following is not None and following.place >> bits == wanted:
                 there[following.place] = following
                 following = next(logs, None)
         yield file, there.get(file.place)

@@ -141,4 +141,5 @@ class _Facts:
         return self.settings.numcopies() or self.annex.config.numcopies or DEFAULT_NUMCOPIES
 
     def metadata(self, field: bytes) -> Set[bytes]:
-        return metadata.current(self.annex.branch.read(metadata_log(self.key))).get(field, frozenset())
+        path = metadata_log(self.key, self.annex.layout.branch_levels)
+        return metadata.current(self.annex.branch.read(path)).get(field, frozenset())

@@ -112,12 +112,14 @@ def test_unlock_edit_add_and_lock_round_trip(sample: Path, annexd_cli: Annexd, o
     oracle.assert_sound(main, numcopies_may_fail=True)
 
 
-def test_a_tuned_repository_is_refused_and_left_alone(sample: Path, annexd_cli: Annexd, oracle: Oracle) -> None:
+def test_a_tuned_repository_is_used_as_it_is(sample: Path, annexd_cli: Annexd, oracle: Oracle) -> None:
     tuned = sample / "tuned"
-    before = oracle.git(tuned, "show-ref")
-    annexd_cli(tuned, "whereis", status=1)
-    annexd_cli(tuned, "sync", status=1)
-    assert oracle.git(tuned, "show-ref") == before
+    assert whereis_of(annexd_cli(tuned, "whereis", "--json")) == oracle.whereis(tuned)
+    (tuned / "new").write_text("new\n")
+    annexd_cli(tuned, "add", "new")
+    annexd_cli(tuned, "sync")
+    annexd_cli(tuned, "fsck")
+    oracle.assert_sound(tuned)
 
 
 @pytest.mark.parametrize("version", ["v8", "v9"])

@@ -29,10 +29,10 @@ def run(call: Invocation, options: Namespace) -> int:
     version = int(options.version) if options.version else None
     description = " ".join(options.words)
     recorded = False
-    with call.acting(description):
+    with call.acting(description) as action:
         before = _tip()
         with initialize(
-            os.getcwdb(), from_text(description) or None, version=version, environ=os.environb
+            os.getcwdb(), from_text(description) or None, version=version, environ=os.environb, warn=action.warning
         ) as annex:
             recorded = annex.branch.tip() != before
     status = call.finish()

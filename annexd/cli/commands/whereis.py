@@ -84,4 +84,4 @@ def _urls(annex: AnnexState, key: Key) -> list[str]:
     from annexd.formats.logs.presence import present_infos
     from annexd.formats.paths import display
 
-    return sorted(display(url) for url in present_infos(annex.branch.read(web_log(key, annex.layout.levels))))
+    return sorted(display(url) for url in present_infos(annex.branch.read(web_log(key, annex.layout.branch_levels))))

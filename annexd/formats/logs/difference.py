@@ -44,6 +44,10 @@ class Differences(NamedTuple):
         """How many directory levels objects are spread over."""
         return 1 if Difference.ONE_LEVEL_OBJECT_HASH in self.known else 2
 
+    def has_lower_objects(self) -> bool:
+        """Whether objects are in lower-case directories only."""
+        return Difference.OBJECT_HASH_LOWER in self.known
+
     def branch_levels(self) -> int:
         """How many directory levels the logs of keys are spread over."""
         return 1 if Difference.ONE_LEVEL_BRANCH_HASH in self.known else 2

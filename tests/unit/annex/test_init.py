@@ -182,10 +182,10 @@ def test_noannex_forbids_it_with_its_own_words(tmp_path: Path) -> None:
     assert b"annex." not in git(tmp_path / "clone", "config", "--local", "--list")
 
 
-def test_a_clone_of_a_tuned_annex_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_clone_of_an_annex_tuned_in_an_unknown_way_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     origin = by_annexd(tmp_path / "origin")
     with open_annex(origin) as state:
-        log = b"%b fromList [OneLevelObjectHash] timestamp=1s\n" % state.uuid
+        log = b"%b fromList [SomethingNew] timestamp=1s\n" % state.uuid
         state.branch.change_many({b"difference.log": lambda _: log})
     with pytest.raises(DifferencesRefused, match="difference") as refused:
         open_annex(origin)

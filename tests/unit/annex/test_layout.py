@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from annexd.annex.config import AnnexConfig
 from annexd.annex.layout import DOWNLOAD, UPLOAD, RepoLayout
+from annexd.annex.state import layout_of
 from annexd.errors import UnsafePath
+from annexd.formats.branch_paths import key_of_location_log, location_log
 from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
+from annexd.git.repository import GitRepository
+from tests.support.repositories import make_git_repo
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "vectors.json").read_text())
 KEY = Key.parse(b"SHA256E-s6--5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03.txt")
@@ -24,11 +31,23 @@ def layout(*, bare: bool = False, lower_first: bool = False) -> RepoLayout:
     return RepoLayout(b"/r/.git", b"/r/.git", b"/r", False, lower_first=lower_first)
 
 
-def test_objects_lie_where_git_annex_puts_them() -> None:
-    untuned = next(case for case in VECTORS["difference"]["tunings"] if not case["tune"])
-    expected = b"/r/" + untuned["object"].encode()
-    assert layout().object_path(KEY) == expected
-    assert b"/r/" + layout().link_object_path(KEY) == expected
+@pytest.mark.parametrize("case", VECTORS["difference"]["tunings"], ids=lambda case: "+".join(case["tune"]) or "plain")
+def test_objects_links_and_logs_lie_where_git_annex_puts_them_however_it_is_tuned(
+    case: dict[str, Any], tmp_path: Path
+) -> None:
+    repo = GitRepository.discover(os.fsencode(make_git_repo(tmp_path / "r")))
+    tuned = layout_of(repo, AnnexConfig(tunings=tuple(f"annex.tune.{name}" for name in case["tune"])))
+    expected = os.fsencode(tmp_path / "r") + b"/" + case["object"].encode()
+    assert tuned.object_path(KEY) == tuned.object_candidates(KEY)[0] == expected
+    assert os.fsencode(tmp_path / "r") + b"/" + tuned.link_object_path(KEY) == expected
+    assert location_log(KEY, tuned.branch_levels) == case["location_log"].encode()
+    assert key_of_location_log(case["location_log"].encode(), tuned.branch_levels) == KEY
+
+
+def test_there_are_no_mixed_case_directories_where_all_are_lower_case() -> None:
+    lower = b"/r/.git/annex/objects/d91/b11/%b/%b" % (NAME, NAME)
+    only = RepoLayout(b"/r/.git", b"/r/.git", b"/r", False, lower_only=True)
+    assert only.object_candidates(KEY) == (lower,)
 
 
 def test_work_trees_look_in_mixed_case_first_and_bare_repositories_in_lower_case() -> None:

@@ -65,24 +65,30 @@ def test_known_versions_are_opened(annex_path: Path, version: str) -> None:
         assert state.config.version == int(version)
 
 
-def test_a_tuned_branch_is_refused_with_the_file_and_a_remedy(annex_path: Path) -> None:
+def test_a_branch_that_says_otherwise_than_git_config_is_refused_with_the_file_and_a_remedy(annex_path: Path) -> None:
     uuid_log = show(annex_path, "uuid.log")
     files = {"difference.log": b"u fromList [ObjectHashLower] timestamp=1s\n", "uuid.log": uuid_log}
     tip = git(annex_path, "rev-parse", "git-annex").decode()
     commit_files(annex_path, "refs/heads/git-annex", files, parent=tip)
     with pytest.raises(DifferencesRefused, match=r"difference\.log") as refused:
         open_annex(annex_path)
-    assert "git-annex" in refused.value.hint
+    assert "git config annex.tune.objecthashlower true" in refused.value.hint
+    git(annex_path, "config", "annex.tune.objecthashlower", "true")
+    open_annex(annex_path).close()
+    git(annex_path, "config", "--unset", "annex.tune.objecthashlower")
+    commit_files(annex_path, "refs/heads/git-annex", {**files, "difference.log": b"u what timestamp=1s\n"})
+    with pytest.raises(DifferencesRefused, match="not known"):
+        open_annex(annex_path)
     commit_files(annex_path, "refs/heads/git-annex", {**files, "difference.log": b"u fromList [] timestamp=1s\n"})
     open_annex(annex_path).close()
 
 
 @pytest.mark.usefixtures("annex_oracle")
-def test_a_repository_that_git_annex_tuned_is_refused(tmp_path: Path) -> None:
+def test_a_repository_that_git_annex_tuned_is_opened_with_its_layout(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path / "tuned")], check=True)
     git_annex(tmp_path / "tuned", "init", "-c", "annex.tune.branchhash1=true")
-    with pytest.raises(DifferencesRefused):
-        open_annex(tmp_path / "tuned")
+    with open_annex(tmp_path / "tuned") as state:
+        assert (state.layout.levels, state.layout.branch_levels, state.branch.levels) == (2, 1, 1)
 
 
 def test_config_log_counts_where_git_config_is_silent(state: AnnexState, annex_path: Path) -> None:
