@@ -6,8 +6,10 @@ The location log tells of it too, but only after it is safely on the disk; peopl
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 
+from annexd.annex import arrival_notes
 from annexd.annex.layout import RepoLayout
 from annexd.formats.key import Key
 from annexd.formats.transfer_info import parse_info_path
@@ -45,3 +47,32 @@ class Arrivals:
                     keys.append(transfer.key)
         if keys:
             self._on_end(keys)
+
+
+class ArrivalNotes:
+    """One thread. Tells `on_arrival` of the keys that other processes left notes of."""
+
+    def __init__(self, layout: RepoLayout, on_arrival: Callable[[Sequence[Key]], object]) -> None:
+        self._layout = layout
+        self._directory = arrival_notes.directory(layout)
+        self._on_arrival = on_arrival
+
+    def run(self, stop: StopSignal) -> None:
+        """Until `stop`. The directory is there while we are, so that nobody leaves notes for nobody."""
+        make_dirs(self._directory, self._layout.annex_dir)
+        watcher = TreeWatcher(self._directory, lambda _: self._take(), self._take, lambda _: None, lambda _: False)
+        try:
+            watcher.open()
+            self._take()
+            watcher.run(stop)
+        finally:
+            watcher.close()
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _take(self) -> None:
+        try:
+            keys = arrival_notes.take(self._layout)
+        except FileNotFoundError:       # the repository is going, or somebody cleans up
+            return
+        if keys:
+            self._on_arrival(keys)

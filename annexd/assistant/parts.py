@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -16,7 +17,7 @@ from annexd.annex.worktree import annexed_paths
 from annexd.assistant import git_watcher
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.announcer import Announcer
-from annexd.assistant.arrivals import Arrivals
+from annexd.assistant.arrivals import ArrivalNotes, Arrivals
 from annexd.assistant.batch import BatchMaker
 from annexd.assistant.changes import (
     ChangePool,
@@ -75,6 +76,8 @@ LOCATIONS_EVERY = 5.0   # seconds that news of locations waits at most while fil
 BURST = 64              # queued transfers that count as files that keep coming
 BATCH = 50          # keys looked up under one hold of the AnnexState lock
 
+ARRIVAL_GAP = 5.0       # seconds; others who bring content tell of it when they have brought it all
+
 log = get_logger(__name__)
 
 
@@ -102,6 +105,7 @@ class Parts:
         self.setting_news: SettingNews = Pool()
         self._arrived: Pool[Key] = Pool()
         self._arriving: Latest[int] = Latest(0)     # keys in that pool, or being put into files
+        self._brought: Latest[float] = Latest(float("-inf"))    # when others brought content last; monotonic seconds
         self._uploads_done: Latest[int] = Latest(0)
         self.watching: Latest[int] = Latest(0)
         specs = load_specs(state)
@@ -140,6 +144,7 @@ class Parts:
         supervisor.add("transfers", self.transfers.controller.run)
         supervisor.add("populate", self._populate_arrived)
         supervisor.add("arrivals", Arrivals(self.layout, self._arrive).run)
+        supervisor.add("arrival notes", ArrivalNotes(self.layout, self._brought_by_others).run)
         supervisor.add("push", self._make_pusher().run)
         supervisor.add("announce", self._announcer.run)
         supervisor.add("control", Control(self.shared, self.transfers, self._table.get, self.describe).run)
@@ -237,6 +242,7 @@ class Parts:
         return TransferScanner(
             self.transfer_scans, self.layout, self._fork, self.transfers, self._table, self.merger.populate,
             is_populated=lambda: self._arriving.get() == 0, flush=self._flush_and_tell,
+            is_arriving=lambda: time.monotonic() < self._brought.get() + ARRIVAL_GAP,
         )  # fmt: skip
 
     def _make_config_monitor(self) -> ConfigMonitor:
@@ -311,6 +317,10 @@ class Parts:
     def _arrive(self, keys: Sequence[Key]) -> None:
         self._arriving.update(lambda count: count + len(keys))
         self._arrived.put_many(keys)
+
+    def _brought_by_others(self, keys: Sequence[Key]) -> None:
+        self._brought.replace(time.monotonic())
+        self._arrive(keys)
 
     def _populate_arrived(self, stop: StopSignal) -> None:
         """A thread: files whose content came stop being pointers."""

@@ -69,7 +69,8 @@ class TransferScanner:
     """One thread. It works with a state copy of its own, and never takes the AnnexState lock.
 
     `is_populated` tells whether all content that came so far is in the files of the work tree; `flush` writes down what
-    is known of locations.
+    is known of locations, `is_arriving` tells whether others are bringing content just now, who will tell soon where it
+    came from.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class TransferScanner:
         populate: Callable[[Sequence[Key]], None],
         is_populated: Callable[[], bool],
         flush: Callable[[AnnexState], BranchUpdate | None],
+        is_arriving: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rounds: Latest[int] = Latest(0)        # how often everything that was wished for was done
         self._wishes = wishes
@@ -93,6 +95,7 @@ class TransferScanner:
         self._populate = populate
         self._is_populated = is_populated
         self._flush = flush
+        self._is_arriving = is_arriving
         self._cursors = layout.annexd_dir + b"/scan-cursors"
         self._tables = layout.annexd_dir + b"/tree-keys.db"
         self._keys: TreeKeys | None = None
@@ -178,7 +181,8 @@ class TransferScanner:
         if self._pass_at is None or self._pass_at > now:
             return False
         is_asked_for = self._pass_at == 0.0
-        if not is_asked_for and len(self._transfers.queue) and now < self._put_off_since + LONGEST_WAIT:
+        is_lively = len(self._transfers.queue) or self._is_arriving()
+        if not is_asked_for and is_lively and now < self._put_off_since + LONGEST_WAIT:
             self._pass_at = now + PASS_AFTER
             return False
         return True

@@ -174,6 +174,17 @@ class Remote(Protocol):
 
 
 @runtime_checkable
+class CopiesObjects(Protocol):
+    """A remote on this machine, which can be given contents without our reading them."""
+
+    def copy_small(self, source: RepoLayout, keys: Sequence[Key]) -> frozenset[Key]:
+        """Those of the keys whose small content was copied from the store of `source`, verified.
+
+        The others are for `store_small`, which then tells what is wrong. Raises as that does.
+        """
+
+
+@runtime_checkable
 class SharesTransferNotes(Protocol):
     """A remote whose notes of running transfers are files that we can reach."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from annexd.annex import arrival_notes
 from annexd.annex.layout import RepoLayout
 from annexd.annex.location_log import Presence
 from annexd.annex.objects import ObjectStore
@@ -25,6 +26,7 @@ from annexd.errors import (
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.remotes.contract import Accept, Meter, RemoteSpec, SmallResult, Verified
+from annexd.remotes.copy_worker import CopyWorker, Target
 from annexd.remotes.object_copy import check_bytes, copy_object, opened_object, read_object
 from annexd.threads.faults import reach
 
@@ -43,6 +45,11 @@ class _Peer:
     store: ObjectStore
     config_file: bytes
     marks: Fingerprint
+    worker: CopyWorker
+
+    def close(self) -> None:
+        self.worker.close()
+        self.state.close()
 
 
 class LocalGitRemote:
@@ -98,8 +105,17 @@ class LocalGitRemote:
                 reach("upload-small")
 
             results = [(key, self._attempt(give, key, source)) for key, source in batch]
-            self._note(peer, [(key, Presence.PRESENT) for key, error in results if error is None])
+            self._given(peer, [key for key, error in results if error is None])
             return results
+
+    def copy_small(self, source: RepoLayout, keys: Sequence[Key]) -> frozenset[Key]:
+        """Have another process copy small objects, if there are many."""
+        self._refuse_if_readonly()
+        with self._connected() as peer:
+            peer.store.check_reserve(sum(key.size or 0 for key in keys))
+            copied = peer.worker.copy(source, keys)
+            self._given(peer, copied)
+            return copied
 
     def retrieve(self, key: Key, dest: bytes, meter: Meter) -> Verified:
         """Copy an object of the other repository into a file."""
@@ -156,7 +172,7 @@ class LocalGitRemote:
         """Forget what we know of the other repository."""
         peer, self._peer = self._peer, None
         if peer is not None:
-            peer.state.close()
+            peer.close()
 
     # helpers
 
@@ -185,7 +201,8 @@ class LocalGitRemote:
         except BaseException:
             state.close()
             raise
-        return _Peer(state, state.store, config_file, marks)
+        worker = CopyWorker(Target.of(state.layout, state.config, MAX_SMALL))
+        return _Peer(state, state.store, config_file, marks, worker)
 
     def _open_state(self) -> AnnexState:
         path = self._spec.path
@@ -202,6 +219,10 @@ class LocalGitRemote:
             state.close()
             raise RemoteUnavailable(f"{self._where()} is not a git repository", hint="is its drive mounted?")
         return state
+
+    def _given(self, peer: _Peer, keys: Collection[Key]) -> None:
+        arrival_notes.leave(peer.state.layout, keys)
+        self._note(peer, [(key, Presence.PRESENT) for key in keys])
 
     def _note(self, peer: _Peer, changes: Sequence[tuple[Key, Presence]]) -> None:
         """Write its own location log, when no push of ours will."""

@@ -26,7 +26,7 @@ from annexd.errors import (
 from annexd.formats.key import Key
 from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
-from annexd.remotes.contract import Remote, SharesTransferNotes, SmallResult
+from annexd.remotes.contract import CopiesObjects, Remote, SharesTransferNotes, SmallResult
 from annexd.transfer.job import Outcome, Result
 from annexd.transfer.locks import OPPOSITE, busy_keys
 from annexd.transfer.meter import StopReason, TransferMeter
@@ -42,21 +42,19 @@ def upload(
 
     `meter` counts the bytes of all of them together.
     """
-    batch: list[tuple[Key, bytes]] = []
-    locate = state.store.locate
     watch = meter or TransferMeter()
+    wanted: list[Key] = []
 
-    def prepare(key: Key) -> Outcome | None:
-        source = locate(key)
-        if source is None:
-            return _failed(remote, ContentMissing(f"the content of {key} is not here"))
-        batch.append((key, source))
-        return None
+    def prepare(key: Key) -> None:
+        wanted.append(key)
 
     def act() -> Iterator[SmallResult]:
-        for piece in _pieces(batch, watch):
-            yield from remote.store_small(piece)
-            watch.update(watch.done + sum(key.size or 0 for key, _ in piece))
+        for piece in _pieces(wanted, watch):
+            copied = remote.copy_small(state.layout, piece) if isinstance(remote, CopiesObjects) else frozenset()
+            yield from ((key, None) for key in copied)
+            if len(copied) < len(piece):
+                yield from _give(state, remote, [key for key in piece if key not in copied])
+            watch.update(watch.done + sum(key.size or 0 for key in piece))
 
     return _run(state, remote, Direction.UPLOAD, keys, prepare, act, watch)
 
@@ -92,6 +90,22 @@ def download(
         return remote.retrieve_small(wanted, accept)
 
     return _run(state, remote, Direction.DOWNLOAD, keys, prepare, act, watch)
+
+
+def _give(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> Iterator[SmallResult]:
+    batch: list[tuple[Key, bytes]] = []
+    for key in keys:
+        try:
+            source = state.store.locate(key)
+        except AnnexError as error:
+            yield key, error
+            continue
+        if source is None:
+            yield key, ContentMissing(f"the content of {key} is not here")
+        else:
+            batch.append((key, source))
+    if batch:
+        yield from remote.store_small(batch)
 
 
 def is_secure(key: Key) -> bool:
@@ -158,16 +172,16 @@ def _guarded(prepare: Callable[[Key], Outcome | None], key: Key, remote: Remote)
         return _failed(remote, error)
 
 
-def _pieces(batch: Sequence[tuple[Key, bytes]], watch: TransferMeter) -> Iterator[Sequence[tuple[Key, bytes]]]:
+def _pieces(keys: Sequence[Key], watch: TransferMeter) -> Iterator[Sequence[Key]]:
     """Parts of a batch that go in one call: few bytes where the speed is limited."""
     start = 0
-    while start < len(batch):
+    while start < len(keys):
         room = watch.step if watch.is_limited else PIECE_BYTES
         end = start
-        while end < len(batch) and end - start < PIECE_FILES and (end == start or room >= (batch[end][0].size or 0)):
-            room -= batch[end][0].size or 0
+        while end < len(keys) and end - start < PIECE_FILES and (end == start or room >= (keys[end].size or 0)):
+            room -= keys[end].size or 0
             end += 1
-        yield batch[start:end]
+        yield keys[start:end]
         start = end
 
 
