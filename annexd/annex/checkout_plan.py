@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from annexd.annex.index_access import is_certain
 from annexd.annex.objects import ObjectStore
-from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare
+from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, is_beginning, read_small
 from annexd.annex.work_files import WorkFiles
 from annexd.errors import RepositoryError, UnsafeKey
 from annexd.formats.key import Key, check_safe
@@ -57,6 +57,10 @@ class Blobs:
             if found is not None and found.kind == BLOB and len(found.data) <= MAX_POINTER:
                 self._small[oid] = found.data
 
+    def is_loaded(self, oid: Oid) -> bool:
+        """Whether the content was read ahead, as it is small."""
+        return oid in self._small
+
     def data(self, oid: Oid) -> bytes:
         """The content. Raises RepositoryError when the repository lacks it."""
         found = self._small.get(oid)
@@ -86,18 +90,45 @@ class Blobs:
 
 
 def make_plan(
-    changes: Sequence[TreeChange], index: GitIndex, work: WorkFiles, blobs: Blobs, store: ObjectStore
+    changes: Sequence[TreeChange],
+    index: GitIndex,
+    work: WorkFiles,
+    blobs: Blobs,
+    store: ObjectStore,
+    *,
+    goes_on: bool = False,
 ) -> Plan:
-    """Look at every path that changes. Raises UnsafePath for trees with names that lead out of the work tree."""
+    """Look at every path that changes; `goes_on` when this checkout was begun before, and cut off.
+
+    Raises UnsafePath for trees with names that lead out of the work tree.
+    """
     for change in changes:
         check_repo_path(change.path)
-    return _Planner(changes, index, work, blobs, store).plan()
+    return _Planner(changes, index, work, blobs, store, goes_on=goes_on).plan()
+
+
+def is_cut_off(path_abs: bytes, status: os.stat_result, new: Blob, blobs: Blobs, store: ObjectStore) -> bool:
+    """Whether the file holds but the beginning of what it is to be, or all of it: nothing that could be lost. OSError.
+
+    A file that is written under its own name is left so by a crash.
+    """
+    mode, oid = new
+    if not stat.S_ISREG(status.st_mode) or mode in (LINK_MODE, GITLINK_MODE):
+        return False
+    key = blobs.key(new)
+    place = None if key is None else store.locate(key)
+    if place is not None and is_beginning(path_abs, status, place):
+        return True
+    data = blobs.data(oid)
+    return status.st_size <= len(data) and read_small(path_abs, status.st_size) == data[: status.st_size]
 
 
 class _Planner:
     def __init__(
-        self, changes: Sequence[TreeChange], index: GitIndex, work: WorkFiles, blobs: Blobs, store: ObjectStore
-    ) -> None:
+        self, changes: Sequence[TreeChange], index: GitIndex, work: WorkFiles, blobs: Blobs, store: ObjectStore,
+        *, goes_on: bool,
+    ) -> None:  # fmt: skip
+        self._goes_on = goes_on
         self._changes = changes
         self._index = index
         self._work = work
@@ -147,7 +178,12 @@ class _Planner:
             return Step(path, old, new, status, is_done=held is Holds.YES or not self._is_present(new))
         if old is not None and self._holds(path, status, old) is not Holds.NO:
             return Step(path, old, new, status)
+        if self._goes_on and old is None and new is not None and self._is_cut_off(path, status, new):
+            return Step(path, old, new, status)
         return [path]
+
+    def _is_cut_off(self, path: bytes, status: os.stat_result, new: Blob) -> bool:
+        return is_cut_off(self._work.absolute(path), status, new, self._blobs, self._store)
 
     def _holds(self, path: bytes, status: os.stat_result, blob: Blob) -> Holds:
         mode, oid = blob

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from annexd.annex.brake_settings import BrakeSettings
 from annexd.errors import AnnexError, ConfigError
 from annexd.formats.logs.difference import CONFIG_NAMES
 from annexd.formats.units import parse_size
@@ -101,8 +102,17 @@ class AnnexConfig:
     auto_upgrade: bool = True
     freeze_command: str | None = None
     thaw_command: str | None = None
+    checkout_workers: int | None = None
+    """checkout.workers; None when unset."""
+    checkout_threshold: int | None = None
+    """checkout.thresholdForParallelism; None when unset."""
+    converts_line_ends: bool = False
+    """Whether git config has git change line ends of text files when it checks them out."""
+    attributes_file: bytes | None = None
+    """core.attributesFile; None when unset."""
     tunings: tuple[str, ...] = ()
     """The annex.tune.* settings that are on."""
+    brake: BrakeSettings | None = None
     remotes: tuple[RemoteConfig, ...] = ()
     private_uuids: frozenset[UUID] = frozenset()
     """Repositories about which nothing goes into the branch."""
@@ -158,7 +168,12 @@ class AnnexConfig:
             auto_upgrade=git.get_bool("annex.autoupgraderepository", True),
             freeze_command=git.get("annex.freezecontent-command"),
             thaw_command=git.get("annex.thawcontent-command"),
+            checkout_workers=_optional_int(git, "checkout.workers"),
+            checkout_threshold=_optional_int(git, "checkout.thresholdforparallelism"),
+            converts_line_ends=_converts_line_ends(git),
+            attributes_file=git.get_bytes("core.attributesfile"),
             tunings=tuple(name for name in TUNINGS if git.get_bool(name, False)),
+            brake=BrakeSettings.load(git),
             remotes=remotes,
             private_uuids=_private(uuid, is_private, remotes),
             set_in_git=frozenset(name for name in _SHARED if git.get(name) is not None),
@@ -237,6 +252,12 @@ def _uuid(value: bytes | None) -> UUID | None:
 
 def _optional_int(git: GitConfig, name: str) -> int | None:
     return None if git.get(name) is None else git.get_int(name, 0)
+
+
+def _converts_line_ends(git: GitConfig) -> bool:
+    """Source: git, core.autocrlf (only "true" concerns checkouts) and core.eol."""
+    auto = (git.get("core.autocrlf") or "false").lower()
+    return (auto != "input" and git.get_bool("core.autocrlf", False)) or (git.get("core.eol") or "").lower() == "crlf"
 
 
 def _size(git: GitConfig, name: str, default: int) -> int:

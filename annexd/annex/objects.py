@@ -103,6 +103,10 @@ class ObjectStore:
         """
         return b"%b/%d-%d" % (self._temp_dir, os.getpid(), next(_serial))
 
+    def make_temp_dir(self) -> None:
+        """Make the directory of temporary files, where it is missing. OSError."""
+        files.make_dirs(self._temp_dir, self.layout.annex_dir)
+
     def create_temp(self, mode: int = 0o600) -> tuple[int, bytes]:
         """An open, empty temporary file: descriptor (read-write) and path.
 

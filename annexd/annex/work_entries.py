@@ -75,7 +75,7 @@ def read_pointer(path_abs: bytes, status: os.stat_result) -> Key | None:
     """The key of the pointer file at `path_abs`; None when the regular file there is none. OSError."""
     if not 0 < status.st_size <= MAX_POINTER:
         return None
-    data = _read_small(path_abs, status.st_size)
+    data = read_small(path_abs, status.st_size)
     return None if data is None else parse_pointer(data)
 
 
@@ -109,7 +109,7 @@ def compare(path_abs: bytes, status: os.stat_result, mode: int, data: bytes, obj
     if key is None:
         if status.st_size != len(data):
             return Holds.NO
-        return Holds.YES if _read_small(path_abs, len(data)) == data else Holds.NO
+        return Holds.YES if read_small(path_abs, len(data)) == data else Holds.NO
     if read_pointer(path_abs, status) == key:
         return Holds.POINTER
     if key.size is not None and status.st_size != key.size:
@@ -128,7 +128,7 @@ def _matches(path_abs: bytes, key: Key, object_path: bytes | None) -> bool:
         os.close(fd)
 
 
-def _same_bytes(fd: int, other_path: bytes) -> bool:
+def _same_bytes(fd: int, other_path: bytes, *, whole: bool = True) -> bool:
     try:
         other = os.open(other_path, _READ)
     except FileNotFoundError:
@@ -138,12 +138,23 @@ def _same_bytes(fd: int, other_path: bytes) -> bool:
         while data := os.read(fd, files.CHUNK):
             if os.read(other, len(data)) != data:
                 return False
-        return not os.read(other, 1)
+        return not whole or not os.read(other, 1)
     finally:
         os.close(other)
 
 
-def _read_small(path_abs: bytes, size: int) -> bytes | None:
+def is_beginning(path_abs: bytes, status: os.stat_result, other_path: bytes) -> bool:
+    """Whether the other file begins with all that the first one holds. OSError."""
+    if status.st_size > os.stat(other_path).st_size:
+        return False
+    fd = os.open(path_abs, _READ)
+    try:
+        return _same_bytes(fd, other_path, whole=False)
+    finally:
+        os.close(fd)
+
+
+def read_small(path_abs: bytes, size: int) -> bytes | None:
     """The content of a file of exactly `size` bytes; None when it is of another size, or no longer a plain file."""
     try:
         fd = os.open(path_abs, _READ)

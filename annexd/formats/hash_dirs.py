@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from hashlib import md5
 
-from annexd.formats.key import Key
+TYPE_CHECKING = False       # without importing typing: checkout workers have to be up in some milliseconds
+if TYPE_CHECKING:
+    from annexd.formats.key import Key
 
 _ALPHABET = b"0123456789zqjxkmvwgpfZQJXKMVWGPF"
 
@@ -36,7 +38,12 @@ def mixed(key: Key, levels: int = 2) -> bytes:
 
 def both(key: Key, levels: int = 2) -> tuple[bytes, bytes]:
     """`mixed` and `lower`, in that order, for little more than the price of one."""
-    digest = md5(bytes(key.without_chunk()), usedforsecurity=False).digest()
+    return both_of(bytes(key.without_chunk()), levels)
+
+
+def both_of(key: bytes, levels: int = 2) -> tuple[bytes, bytes]:
+    """`both` of a whole key, given as bytes."""
+    digest = md5(key, usedforsecurity=False).digest()
     word = int.from_bytes(digest[:4], "little")
     hexed = digest[:3].hex().encode()
     first = (_ALPHABET[word >> 6 & 31], _ALPHABET[word & 31])

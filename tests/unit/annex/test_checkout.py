@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from annexd.annex import checkout as checkout_module
-from annexd.annex import head_journal, index_access, work_files
+from annexd.annex import checkout_run, head_journal, index_access, work_files
 from annexd.annex.checkout import apply_tree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import IndexUpdate, stage, stage_and_commit, tree_of
@@ -487,6 +487,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, point: str, pass_number: int = 0) 
             raise Killed
 
     monkeypatch.setattr(checkout_module, "reach", reach)
+    monkeypatch.setattr(checkout_run, "reach", reach)
     monkeypatch.setattr(checkout_module, "_back_out", lambda *_: None)
 
 

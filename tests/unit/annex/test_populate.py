@@ -96,14 +96,14 @@ def test_content_that_comes_during_the_checkout_goes_into_the_file(
     commit, tree = next_commit(state, {b"f": unlocked(DATA)})
     head = state.refs.head()
     other = state.fork()
-    original = state.refs.update
+    original = state.refs.update_many
 
     def update_ref(*args: object, **options: object) -> None:
         put(other, DATA)
         assert populate(other, [key_of(DATA)], NOW).populated == []
         original(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(state.refs, "update", update_ref)
+    monkeypatch.setattr(state.refs, "update_many", update_ref)
     old = state.index.current().write_tree(state.objects)
     assert head.ref is not None
     result = apply_tree(state, old, tree, new_head=(head.ref, head.oid, commit), deadline=NOW)
