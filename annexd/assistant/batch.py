@@ -22,8 +22,8 @@ from annexd.assistant.watcher import is_git_path
 from annexd.errors import BusyError, ConfigError, ContentChanged, ContentError, NoSpace
 from annexd.formats.key import Key
 from annexd.formats.pointer import parse_pointer
-from annexd.git.index import GitIndex
-from annexd.git.tree import MODE_GITLINK
+from annexd.git.index import GitIndex, IndexEntry
+from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK
 from annexd.system.files import has_open_writer
 from annexd.system.logging import get_logger
 
@@ -324,7 +324,14 @@ class BatchMaker:
         if finding.change.kind is not ChangeKind.WRITTEN and has_open_writer(self._top + b"/" + finding.path):
             log.debug("path.skipped", path=finding.path, reason="open for writing; its closing will be told")
             return None
-        return self._intake.take_file(finding)
+        return self._intake.take_file(finding, was_unlocked=lambda: self._is_unlocked(finding.entry))
+
+    def _is_unlocked(self, entry: IndexEntry | None) -> bool:
+        """Whether the index has an annexed file there that is not locked."""
+        if entry is None or entry.mode not in (MODE_FILE, MODE_EXECUTABLE):
+            return False
+        with self._shared.locked() as annex:
+            return parse_pointer(annex.objects.read_blob(entry.oid) or b"") is not None
 
     def _trouble_with(self, finding: Finding, error: ContentError | OSError) -> None:
         cause = error if isinstance(error, OSError) else error.__cause__

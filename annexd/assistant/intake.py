@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -79,15 +80,20 @@ class Intake:
         if self._policy is not None:
             self._policy.prefetch(paths)
 
-    def take_file(self, finding: Finding, known: Key | None = None) -> Taken | Skipped:
-        """A regular file; with `known` its content is that of the key. Raises ContentChanged, ContentError, NoSpace,
-        ConfigError, OSError.
+    def take_file(
+        self, finding: Finding, known: Key | None = None, *, was_unlocked: Callable[[], bool] = lambda: False
+    ) -> Taken | Skipped:
+        """A regular file; with `known` its content is that of the key. One that `was_unlocked` stays so, whatever
+        annex.addunlocked says: that is for new files. Raises ContentChanged, ContentError, NoSpace, ConfigError,
+        OSError.
         """
         status, path = finding.stat, finding.path
         assert status is not None and self._policy is not None      # `look` and `prepare` came first
         path_abs = self._top + b"/" + path
+        read = None
         if known is None and 0 < status.st_size <= MAX_POINTER:
-            pointer = self._pointer(path_abs)
+            read = self._read(path_abs, status.st_size)
+            pointer = parse_pointer(read)
             if pointer is not None:
                 update = IndexUpdate(path, git_mode(status), pointer_for(pointer), None, status)
                 return Taken(update, pointer)
@@ -98,7 +104,7 @@ class Intake:
             case AddDecision.SKIP:
                 return Skipped(path, decision.reason)
             case AddDecision.ANNEX_LOCKED:
-                add_as = AddAs.LOCKED
+                add_as = AddAs.UNLOCKED if was_unlocked() else AddAs.LOCKED
             case AddDecision.ANNEX_UNLOCKED:
                 add_as = AddAs.UNLOCKED
         if status.st_size == 0 and add_as is AddAs.UNLOCKED:
@@ -109,6 +115,7 @@ class Intake:
         done = ingest_file(
             self._store, self._layout, self._options, path_abs,
             repo_path=path, backend=chosen, add_as=add_as, known=known,
+            read=None if read is None else (read, status),
         )  # fmt: skip
         if done.size != status.st_size:
             raise ContentChanged("changed since it was looked at")
@@ -126,7 +133,7 @@ class Intake:
         if wanted != old:
             with suppress(OSError):     # no hard links here: then the file is read
                 self._store.link_in(place, wanted)
-        return self.take_file(finding, wanted)
+        return self.take_file(finding, wanted, was_unlocked=lambda: True)
 
     def take_link(self, finding: Finding) -> Taken:
         """A symbolic link; one that leads to an object is made to lead there from where it is now. Raises OSError."""
@@ -148,13 +155,18 @@ class Intake:
         self._attributes.close()
         self._ignores.close()
 
-    def _pointer(self, path_abs: bytes) -> Key | None:
+    def _read(self, path_abs: bytes, size: int) -> bytes:
+        """A short file as it is now, `size` bytes if nobody changed it meanwhile."""
         try:
-            return parse_pointer(files.read_file(path_abs))
+            fd = os.open(path_abs, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            if means_gone(error):
+            if means_gone(error) or error.errno in (errno.ELOOP, errno.ENXIO):      # a link or a FIFO by now
                 raise ContentChanged("vanished while it was being added") from error
             raise
+        try:
+            return os.read(fd, size + 1)
+        finally:
+            os.close(fd)
 
     def _blob(self, path: bytes, path_abs: bytes, seen: os.stat_result) -> IndexUpdate:
         """For git itself. The decision was made for the file as it was `seen`, so it must be that still."""

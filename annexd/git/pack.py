@@ -34,7 +34,8 @@ def write_pack(repo: GitRepository, entries: Iterable[tuple[bytes, bytes, bytes,
     Raises OSError; at worst a pack without index stays behind, which git's gc removes.
     """
     directory = os.path.join(repo.objects_dir, b"pack")
-    os.makedirs(directory, exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(directory)     # and not what is above: on a drive that is gone nothing may be made
     mark = secrets.token_hex(6).encode()
     pack_temp = os.path.join(directory, b"tmp_pack_" + mark)
     idx_temp = os.path.join(directory, b"tmp_idx_" + mark)

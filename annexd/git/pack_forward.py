@@ -55,7 +55,8 @@ class PackForwarder:
         pack = os.path.join(self._from, stem + b".pack")
         if os.stat(pack).st_size > LARGEST:
             return False
-        os.makedirs(self._to, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(self._to)      # and not what is above: on a drive that is gone nothing may be made
         for ending in (b".pack", b".idx"):
             target = os.path.join(self._to, stem + ending)
             if not os.path.exists(target):

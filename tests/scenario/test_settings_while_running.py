@@ -81,6 +81,20 @@ def test_addunlocked_false_locks_new_files(running: Pair) -> None:
     assert a.path("locked").is_symlink()
 
 
+def test_addunlocked_false_leaves_unlocked_what_is_unlocked(running: Pair) -> None:
+    a, b = running
+    a.write("edited", b"unlocked here")
+    eventually(lambda: b.has("edited", b"unlocked here"), SYNC_LIMIT)
+    b.git("config", "annex.addunlocked", "false")
+    eventually(lambda: mode_of(b, _fresh(b)) == "120000", SOON, "a locked file")
+    b.write("edited", b"edited there")
+    eventually(lambda: a.has("edited", b"edited there"), SYNC_LIMIT)
+    a.write("arrives", b"unlocked, too")
+    eventually(lambda: b.has("arrives", b"unlocked, too"), SYNC_LIMIT)
+    running.settle()
+    assert b.committed()[b"edited"] == b.committed()[b"arrives"] == "100644"
+
+
 def test_dotfiles_go_to_git_unless_told_otherwise(running: Pair) -> None:
     a, _ = running
     a.write(".dot", b"dot")
