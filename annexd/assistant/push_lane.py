@@ -33,6 +33,7 @@ from annexd.transfer.queue import TransferQueue
 CRASH_REST = 1.0        # seconds, doubling, until a lane that crashed goes on
 FIRST_RETRY = 1.0       # seconds; doubles with each failure
 LONGEST_RETRY = 300.0
+MOST_REJECTIONS = 6     # that count: where much is going on one follows the other, and nothing is wrong
 LOOK_FOR_PATH = 2.0     # seconds between two looks for a repository on this machine that is not there
 UPLOADS_STALL = 1.0     # seconds without an upload ending after which the tree goes out before its content
 MERGE_JITTER = 0.1      # seconds; two repositories that merged each other must not push at the same moment for ever
@@ -213,7 +214,8 @@ class PushLane:
                 log.info("push.rejected", remote=self.name, reason=outcome.reason)
                 if may_fetch(spec):
                     fetch_remote(annex, spec, self._stop)       # the merger sees what came, and its merge is pushed
-                return self._retry_in(min(0.1 * 2**self._failures, LONGEST_RETRY), outcome.reason)
+                self._failures = min(self._failures, MOST_REJECTIONS)
+                return self._retry_in(0.1 * 2**self._failures, outcome.reason)
             case PushKind.FAILED:
                 return self._failed(outcome.reason)
 
@@ -260,6 +262,9 @@ class PushLane:
 
     def _failed(self, reason: str) -> float:
         self._was_away = True
+        spec = self._spec.get()
+        if spec.path is not None and not _is_there(spec.path):
+            return self._away(spec)
         delay = min(FIRST_RETRY * 2**self._failures, LONGEST_RETRY) * (0.75 + random.random() / 2)
         return self._retry_in(delay, reason)
 
