@@ -109,6 +109,7 @@ class Merger:
         self._own_heads: set[Oid] = set()
         self._writers: Latest[int] = Latest(0)
         self._obstacles: dict[bytes, _Obstacle] = {}
+        self._refused_refs: dict[bytes, Oid | None] = {}     # git-annex branches that cannot be merged, as they were
 
     # told by other threads
 
@@ -182,14 +183,22 @@ class Merger:
             update = annex.branch.merge_siblings()
             tip = annex.branch.tip()
         is_fast_forward = update.moved and _is_from_elsewhere(annex, update.new)
-        for refused in update.refused:
-            name = display(refused.ref)
-            self._alerts.raise_alert(f"refused {name}", f"{name} is not merged: {refused.reason}")
+        self._tell_refused(annex, update)
         is_merge = update.moved and not is_fast_forward
         if is_merge:
             self._commits.put(Commit(Moved.MERGE))
         if self._take_news(tip) and not is_merge:
             self._commits.put(Commit(Moved.LOCATIONS))      # somebody else's news; who has it already is sent nothing
+
+    def _tell_refused(self, annex: AnnexState, update: BranchUpdate) -> None:
+        for refused in update.refused:
+            name = display(refused.ref)
+            self._refused_refs[refused.ref] = annex.refs.read(refused.ref)
+            self._alerts.raise_alert(f"refused {name}", f"{name} is not merged: {refused.reason}")
+        now = {refused.ref for refused in update.refused}
+        for ref in [ref for ref, oid in self._refused_refs.items() if ref not in now and annex.refs.read(ref) != oid]:
+            del self._refused_refs[ref]
+            self._alerts.clear(f"refused {display(ref)}")
 
     def _take_news(self, tip: Oid | None) -> bool:
         """Act on what changed in the branch since we last looked, but for what we wrote ourselves; was there any?"""

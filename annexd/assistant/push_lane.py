@@ -80,6 +80,7 @@ class PushLane:
         self._failures = 0
         self._merges_in_a_row = 0
         self._was_away = False
+        self._is_apart = False      # tuned otherwise than we are
         self._owes_locations = False
         self._is_tidy = True        # nothing is left to do about the last push
         self._annex: AnnexState | None = None
@@ -177,7 +178,7 @@ class PushLane:
         if Errand.RECONNECT in items and may_fetch(spec):
             outcome = fetch_remote(annex, spec, self._stop)
             if not outcome.is_done:
-                return self._failed(outcome.reason)
+                return self._apart(outcome.reason) if outcome.is_apart else self._failed(outcome.reason)
         if not may_push(spec):
             self._failures = 0
             return None
@@ -216,10 +217,22 @@ class PushLane:
                     fetch_remote(annex, spec, self._stop)       # the merger sees what came, and its merge is pushed
                 self._failures = min(self._failures, MOST_REJECTIONS)
                 return self._retry_in(0.1 * 2**self._failures, outcome.reason)
+            case PushKind.APART:
+                return self._apart(outcome.reason)
             case PushKind.FAILED:
                 return self._failed(outcome.reason)
 
+    def _apart(self, reason: str) -> float:
+        """Nothing is exchanged while that is so; it is looked at again, as another repository may take its place."""
+        text = f"nothing is exchanged with {self.name}: {reason}"
+        self._is_apart = True
+        Alerts(self._parts.board).raise_alert(f"apart {self.name}", text, severity=Severity.ERROR)
+        return self._failed(reason)
+
     def _pushed(self, outcome: PushOutcome) -> None:
+        if self._is_apart:
+            self._is_apart = False
+            Alerts(self._parts.board).clear(f"apart {self.name}")
         if self._failures:
             log.info("push.recovered", remote=self.name)
         self._is_tidy = self._is_tidy and outcome.kind is PushKind.UP_TO_DATE

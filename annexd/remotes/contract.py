@@ -42,6 +42,7 @@ class RemoteSpec:
     `uuid` is None while nobody could ask the remote for it, or it is no annex. `cost` orders remotes, lower first.
     `path` is set for repositories on this machine: the work tree's top, or the bare repository. `available` says
     whether that path was there when the description was made; always True for what only a network could tell.
+    `tunings` are the annex.tune.* settings that it must have, as we do.
     """
 
     name: str
@@ -53,6 +54,7 @@ class RemoteSpec:
     config: RemoteConfig
     available: bool
     content: ContentSupport
+    tunings: tuple[str, ...] = ()
 
     @property
     def holds_content(self) -> bool:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from annexd.annex import arrival_notes
+from annexd.annex.differences import REMEDY
 from annexd.annex.layout import RepoLayout
 from annexd.annex.location_log import Presence
 from annexd.annex.objects import ObjectStore
@@ -214,6 +215,9 @@ class LocalGitRemote:
             raise RemoteUnavailable(f"{self._where()} cannot be used: {error.message}", hint=error.hint) from error
         except OSError as error:
             raise self._translated(error) from error
+        if set(state.config.tunings) != set(self._spec.tunings):
+            state.close()
+            raise RemoteRefused(f"{self._where()} is tuned otherwise than this repository", hint=REMEDY)
         # discovery goes upwards: below the mount point of a missing drive it could find a repository further up
         if not _is_at(path, state):
             state.close()

@@ -15,6 +15,7 @@ from annexd.formats.uuid import UUID
 from annexd.git.config import set_config
 from annexd.git.repository import GitRepository
 from annexd.remotes import git_local, git_ssh
+from annexd.remotes.apart import why_apart
 from annexd.remotes.contract import ContentSupport, Remote, RemoteKind, RemoteSpec
 
 SPECIAL_SETTINGS = (
@@ -55,7 +56,7 @@ def load_specs(state: AnnexState) -> tuple[RemoteSpec, ...]:
         if spec.uuid is not None and remote.uuid is None:
             set_config(state.repo, f"remote.{spec.name}.annex-uuid", spec.uuid)
     dead = {uuid for uuid, level in state.settings.trust_levels.items() if level is TrustLevel.DEAD}
-    return tuple(_without_dead(spec, dead) for spec in specs)
+    return tuple(_without_dead(_without_apart(state, spec), dead) for spec in specs)
 
 
 def describe(repo: GitRepository, config: RemoteConfig) -> RemoteSpec:
@@ -131,6 +132,12 @@ def _uuid_at(path: bytes) -> UUID | None:
             return there.uuid
     except (AnnexError, OSError):   # no annex, or not ours to read: it is a plain git remote for us
         return None
+
+
+def _without_apart(state: AnnexState, spec: RemoteSpec) -> RemoteSpec:
+    spec = replace(spec, tunings=state.config.tunings)
+    reason = why_apart(state, spec.name, spec.path) if spec.available else ""
+    return replace(spec, content=ContentSupport(reason)) if reason else spec
 
 
 def _without_dead(spec: RemoteSpec, dead: set[UUID]) -> RemoteSpec:

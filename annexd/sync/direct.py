@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from annexd.errors import AnnexError
 from annexd.git.config import GitConfig
 from annexd.git.pack_transfer import direct_delivery_possible, is_own_hook
 from annexd.git.repository import GitRepository
+from annexd.remotes.apart import repository_at
 from annexd.remotes.contract import RemoteKind, RemoteSpec
 
 Marks = tuple[tuple[int, int, int] | None, ...]
@@ -31,18 +31,6 @@ def direct_target(repo: GitRepository, spec: RemoteSpec) -> GitRepository | None
         return None
     # Then git changes the work tree there along with the branch.
     return None if (config.get("receive.denycurrentbranch") or "").lower() == "updateinstead" else target
-
-
-def repository_at(path: bytes) -> GitRepository | None:
-    """The repository just there: discovery goes upwards, and must not end above a missing drive's mount point.
-
-    Raises RepositoryError when there is none.
-    """
-    repo = GitRepository.discover(path)
-    with suppress(OSError):
-        if os.path.samefile(path, repo.top) or os.path.samefile(path, repo.git_dir):
-            return repo
-    return None
 
 
 def marks(repo: GitRepository, target: GitRepository | None) -> Marks:

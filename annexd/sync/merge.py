@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from annexd.annex.checkout import apply_tree
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
-from annexd.errors import RepositoryError
+from annexd.errors import DifferencesRefused, RepositoryError
 from annexd.formats.key import Key
+from annexd.formats.paths import display
 from annexd.git.commit import Identity, Signature, build_commit
 from annexd.git.history import merge_trees, read_commit
 from annexd.git.objects import COMMIT, Oid
 from annexd.git.refs import Head
+from annexd.remotes.apart import with_remedy
 from annexd.sync.relation import Relation, relate
 from annexd.sync.resolve import Resolved
 from annexd.sync.resolving import ResolvedTree, resolved_tree
@@ -94,6 +96,7 @@ def merge_into_head(
     not, or when local changes are in the way. Raises BusyError while a person merges or holds the index, RefMoved when
     HEAD moved meanwhile.
     """
+    refuse_apart(annex, ref)
     theirs = annex.refs.read(ref)
     head = annex.refs.head()
     if theirs is None or head.ref is None:
@@ -136,6 +139,24 @@ def _merge(annex: AnnexState, head: bytes, ours: Oid, theirs: Oid, *, resolves: 
     commit = annex.objects.add(COMMIT, _merge_commit(annex, found.tree, first, second, message))
     annex.objects.flush()
     return _Merged(commit, resolved=found.resolved)
+
+
+def refuse_apart(annex: AnnexState, ref: bytes) -> None:
+    """Raise DifferencesRefused when the git-annex branch beside `ref` is of an annex tuned otherwise than ours."""
+    for place in _places(ref):
+        if reason := annex.branch.why_apart(place):
+            raise DifferencesRefused(f"{display(ref)} is not merged: {with_remedy(reason)}")
+
+
+def _places(ref: bytes) -> Iterator[bytes]:
+    """Where `ref` may have come to together with a git-annex branch; names of remotes can have slashes."""
+    if ref.startswith(HEADS + SYNCED):
+        yield HEADS
+    elif ref.startswith(REMOTES):
+        at = ref.find(b"/", len(REMOTES))
+        while at > 0:
+            yield ref[: at + 1]
+            at = ref.find(b"/", at + 1)
 
 
 def in_order(annex: AnnexState, a: Oid, b: Oid) -> tuple[Oid, Oid]:

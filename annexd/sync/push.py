@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from annexd.annex.state import AnnexState
-from annexd.errors import AnnexError, BusyError, GitError
+from annexd.errors import AnnexError, BusyError, DifferencesRefused, GitError
 from annexd.git import remotes as git_remotes
 from annexd.git.objects import Oid
 from annexd.git.pack_transfer import Delivery, DirectDelivery, Outcome
 from annexd.git.refs import RefUpdate
+from annexd.remotes.apart import why_apart
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync import direct
 from annexd.sync.merge import HEADS, REMOTES, SYNCED
@@ -31,6 +32,7 @@ class PushKind(enum.Enum):
     PUSHED = "pushed"
     REJECTED = "the remote has history that we lack"
     FAILED = "failed"
+    APART = "the remote is tuned otherwise, so that nothing can be exchanged with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class RemotePusher:
             if delivery is not None:
                 return self._deliver(spec, delivery, branch)
             return _git_push(self._annex, spec, branch, stop)
+        except DifferencesRefused as error:
+            return PushOutcome(PushKind.APART, error.message)
         except BusyError as error:
             return PushOutcome(PushKind.REJECTED, str(error))
         except (AnnexError, OSError) as error:
@@ -127,6 +131,8 @@ class RemotePusher:
         return PushOutcome(PushKind.PUSHED if is_news else PushKind.UP_TO_DATE)
 
     def _direct(self, spec: RemoteSpec) -> DirectDelivery | None:
+        if reason := why_apart(self._annex, spec.name, spec.path):
+            raise DifferencesRefused(reason)
         repo = self._annex.repo
         other = self._delivery.other if self._delivery is not None else None
         if self._judged != (spec, direct.marks(repo, other)):

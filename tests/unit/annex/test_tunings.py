@@ -71,7 +71,7 @@ def test_a_clone_takes_the_tunings_over_with_a_line_of_its_own(tmp_path: Path) -
     subprocess.run(["git", "init", "-q", str(origin)], check=True)
     git(origin, "config", "annex.tune.objecthash1", "true")
     initialize(os.fsencode(origin)).close()
-    subprocess.run(["git", "clone", "-q", "-o", "elsewhere", str(origin), str(tmp_path / "clone")], check=True, stderr=-3)
+    git(tmp_path, "clone", "-q", "-o", "elsewhere", str(origin), str(tmp_path / "clone"))
     with open_annex(tmp_path / "clone") as state:
         assert (state.layout.levels, state.layout.branch_levels) == (1, 2)
         lines = show(tmp_path / "clone", "difference.log").splitlines()
