@@ -14,13 +14,12 @@ from annexd.remotes.contract import RemoteKind, RemoteSpec
 from annexd.sync.merge import HEADS, REMOTES
 from annexd.threads.stop_signal import StopSignal
 
-
 _ANNEX_BRANCHES = (b"git-annex", b"synced/git-annex")
 
 
 @dataclass(frozen=True, slots=True)
 class FetchOutcome:
-    """What became of a fetch; `reason` says why it failed. With `is_apart` the remote is tuned otherwise than we are."""
+    """What became of a fetch; `reason` says why it failed. With `is_apart` the remote is tuned otherwise than we."""
 
     is_done: bool
     reason: str = ""
@@ -53,9 +52,8 @@ def fetch_remote(annex: AnnexState, spec: RemoteSpec, stop: StopSignal) -> Fetch
 
 
 def _is_unknown(annex: AnnexState, spec: RemoteSpec) -> bool:
-    """Whether a remote elsewhere has not shown us a git-annex branch yet; those on this machine are asked directly."""
-    start = REMOTES + os.fsencode(spec.name) + b"/"
-    return all(annex.refs.read(start + name) is None for name in _ANNEX_BRANCHES)
+    """Whether nothing was ever fetched from it."""
+    return not annex.refs.list(REMOTES + os.fsencode(spec.name) + b"/")
 
 
 def _fetch_annex_branch(annex: AnnexState, spec: RemoteSpec, stop: StopSignal) -> None:

@@ -93,7 +93,7 @@ def test_a_sibling_that_holds_nothing_new_is_noted_and_makes_no_commit(state: An
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("difference.log", b"u fromList [OneLevelObjectHash] timestamp=1s\n", "OneLevelObjectHash.*this .* is not tuned"),
+        ("difference.log", b"u fromList [OneLevelObjectHash] timestamp=1s\n", "LevelObjectHash.*this .* is not tuned"),
         ("difference.log", b"u junk timestamp=1s\n", "tuned in a way that is not known"),
         ("transitions.log", b"ForgetGitHistory 1s\n", "forgotten history"),
         ("transitions.log", b"what is this\n", "transitions.log"),
