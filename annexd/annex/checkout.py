@@ -66,7 +66,7 @@ def apply_tree(
             raise BusyError("files are in conflict in the index", hint="resolve the conflicts")
         _check_ref(state, move)
         changes = list(Trees(state.objects).diff(old, new))
-        Bulk(state).prepare(len(changes))
+        Bulk(state).is_worth(len(changes))      # workers start while the plan is made
         blobs = Blobs(state.objects)
         blobs.load(change.new[1] for change in changes if change.new and change.new[0] != GITLINK_MODE)
         work = WorkFiles(top, state.store)

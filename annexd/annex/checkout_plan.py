@@ -11,10 +11,10 @@ from annexd.annex.index_access import is_certain
 from annexd.annex.objects import ObjectStore
 from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, is_beginning, read_small
 from annexd.annex.work_files import WorkFiles
-from annexd.errors import RepositoryError, UnsafeKey
-from annexd.formats.key import Key, check_safe
+from annexd.errors import RepositoryError
+from annexd.formats.key import Key
 from annexd.formats.paths import check_repo_path
-from annexd.formats.pointer import MAX_POINTER, parse_link, parse_pointer, pointer_for
+from annexd.formats.pointer import MAX_POINTER, POINTER_START, parse_link, parse_pointer
 from annexd.git.index import GitIndex
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import BLOB, Oid
@@ -49,6 +49,7 @@ class Blobs:
         self._objects = objects
         self._small: dict[Oid, bytes] = {}
         self._keys: dict[Oid, Key | None] = {}
+        self._names: dict[Oid, bytes] = {}
 
     def load(self, oids: Iterable[Oid]) -> None:
         """Read these blobs ahead."""
@@ -79,14 +80,24 @@ class Blobs:
         if mode == GITLINK_MODE:
             return None
         if mode == LINK_MODE:
-            return _safe(parse_link(self.data(oid)))
+            return parse_link(self.data(oid))
         if oid not in self._keys:
-            self._keys[oid] = _safe(parse_pointer(self.data(oid)))
+            self._keys[oid] = parse_pointer(self.data(oid))
         return self._keys[oid]
+
+    def key_name(self, oid: Oid, key: Key) -> bytes:
+        """The file name of `key`, for which the pointer `oid` stands."""
+        name = self._names.get(oid)
+        if name is None:
+            name = self._names[oid] = key.file_name()
+        return name
 
     def odd_pointers(self) -> list[Oid]:
         """Those of the blobs asked about that are pointers in another form than the one git-annex writes."""
-        return [oid for oid, key in self._keys.items() if key and self.data(oid) != pointer_for(key)]
+        return [
+            oid for oid, key in self._keys.items()
+            if key and self.data(oid) != POINTER_START + self.key_name(oid, key) + b"\n"
+        ]  # fmt: skip
 
 
 def make_plan(
@@ -247,12 +258,3 @@ class _Planner:
 
 def _parent(path: bytes) -> bytes:
     return path[: max(path.rfind(b"/"), 0)]
-
-
-def _safe(key: Key | None) -> Key | None:
-    if key is None:
-        return None
-    try:
-        return check_safe(key)
-    except UnsafeKey:
-        return None

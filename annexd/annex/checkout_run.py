@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from annexd.annex.checkout_bulk import Bulk, failure
-from annexd.annex.checkout_items import Result
+from annexd.annex.checkout_items import Item, Result
 from annexd.annex.checkout_plan import Blobs, Plan, Step, is_cut_off
 from annexd.annex.checkout_worker import COLLIDED, CONTENT, LOST
 from annexd.annex.ingest import store_content
@@ -61,7 +61,7 @@ class Run:
         self._thin = state.config.thin
         self._converted = dict(converted)
         self._done: list[Step] = []
-        self._made: list[bytes] = []        # directories that were needed
+        self._made: set[bytes] = set()        # directories that were needed
         self._again: list[Step] = []        # what workers could not write
         self._lost: set[bytes] = set()      # what they died over
         self._problem: AnnexError | OSError | None = None
@@ -80,7 +80,7 @@ class Run:
             self._clear_directory(directory)
         bulk = Bulk(self._state)
         eligible = [step for step in plan.steps if step.new is not None and self._is_eligible(step, step.new)]
-        if len(eligible) < max(bulk.threshold(), 1):
+        if not bulk.is_worth(len(eligible)):
             eligible = []
         later = {step.path for step in eligible}
         for step in plan.steps:
@@ -99,7 +99,7 @@ class Run:
                 else:
                     self._work.make_directories(_parent(step.path))
                     self._put(step.path, step.old, stats.get(step.path))
-        for directory in sorted(set(self._made), key=len, reverse=True):
+        for directory in sorted(self._made, key=len, reverse=True):
             self._work.remove_empty_directories(directory)
         return self.stats
 
@@ -127,7 +127,7 @@ class Run:
                 self._adopt(step.path, new)
             self._note_missing(new)
             return
-        self._made.append(_parent(step.path))
+        self._made.add(_parent(step.path))
         self._work.make_directories(_parent(step.path))
         if step.old is not None and step.seen is not None and _differ_in_mode_only(step.old, new):
             self.stats[step.path] = self._work.set_executable(
@@ -215,11 +215,16 @@ class Run:
 
     def _write_many(self, bulk: Bulk, steps: list[Step]) -> None:
         for step in steps:
-            if step.new is not None:
-                self._made.append(_parent(step.path))
-                self._work.make_directories(_parent(step.path))
-                self._queue(bulk, step, step.new)
-        bulk.run()
+            parent = _parent(step.path)
+            self._made.add(parent)
+            self._work.make_directories(parent)
+        if steps:
+            targets = [b""] * len(steps)
+            bulk.write(
+                len(steps),
+                lambda number: self._item(bulk, steps, number, targets),
+                lambda number, result: self._written(steps[number], targets[number], result),
+            )
         if self._problem is not None:
             raise self._problem
         order = {step.path: number for number, step in enumerate(steps)}
@@ -227,27 +232,22 @@ class Run:
             if step.new is not None:
                 self._write_again(step, step.new)
 
-    def _queue(self, bulk: Bulk, step: Step, new: Blob) -> None:
+    def _item(self, bulk: Bulk, steps: list[Step], number: int, targets: list[bytes]) -> Item:
+        path, _, new, seen, _ = steps[number]
+        assert new is not None
         mode, oid = new
-        key, executable, data = self._blobs.key(new), mode == EXECUTABLE_MODE, self._blobs.data(oid)
-        is_in_place = step.seen is None and (key is None or bulk.fits_in_place(key))
-        target = step.path if is_in_place else self._store.temp_path()
-
-        def then(result: Result) -> None:
-            self._written(step, key, target, result)
-
+        key = self._blobs.key(new)
+        is_in_place = seen is None and (key is None or bulk.fits_in_place(key))
+        target = targets[number] = path if is_in_place else self._store.temp_path()
+        data, executable = self._blobs.data(oid), mode == EXECUTABLE_MODE
         if key is None:
-            bulk.add_text(target, data, executable=executable, then=then)
-        else:
-            bulk.add_content(target, key, data, executable=executable, then=then)
+            return Item(target, executable, data)
+        return bulk.content(target, key, self._blobs.key_name(oid, key), data, executable=executable)
 
-    def _written(self, step: Step, key: Key | None, target: bytes, result: Result) -> None:
+    def _written(self, step: Step, target: bytes, result: Result) -> None:
         """What became of a file that a worker was to write; keeps the first problem for the end."""
         outcome, detail = result
         path = step.path
-        if (problem := failure(result, path)) is not None:
-            self._problem = self._problem or problem
-            return
         if outcome in (COLLIDED, LOST):
             self._again.append(step)
             if outcome == LOST:
@@ -255,8 +255,10 @@ class Run:
                 if target != path:
                     _unlink_quietly(target)
             return
-        if target == path:
-            assert detail is not None
+        if (problem := failure(result, path)) is not None:
+            self._problem = self._problem or problem
+            return
+        if target is path:
             self.stats[path] = os.stat_result(detail)   # type: ignore[arg-type]  # see plain_stat
         else:
             try:
@@ -266,7 +268,7 @@ class Run:
                 return
         if outcome == CONTENT:
             self.result.populated += 1
-        elif key is not None:
+        elif step.new is not None and (key := self._blobs.key(step.new)) is not None:
             self.result.missing.append(key)
         self._note_done(step)
 
@@ -278,7 +280,7 @@ class Run:
         """
         path = step.path
         self._clear_leading(path)
-        self._made.append(_parent(path))
+        self._made.add(_parent(path))
         self._work.make_directories(_parent(path))
         status = self._work.lstat(path)
         if status is not None and not (step.seen is not None and unchanged(step.seen, status)):

@@ -27,6 +27,7 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from annexd.annex.checkout
 
 MOST_BY_DEFAULT = 8     # beyond which a file system has no more to give
 
+MakeItem = Callable[[int], Item]
 OnResult = Callable[[int, Result], None]
 """Told the number of an item and what became of it, in the order in which that is known."""
 
@@ -64,13 +65,13 @@ class CheckoutWorkers:
         """Whether all of them are up, so that nothing is lost by using them."""
         return len(self._workers) >= self.count and all(worker.is_running() for worker in self._workers)
 
-    def write(self, site: Site, items: Sequence[Item], on_result: OnResult) -> None:
-        """Write all items, up to the first that fails: then those after it may be left out.
+    def write(self, site: Site, count: int, item: MakeItem, on_result: OnResult) -> None:
+        """Write `count` items, up to the first that fails: then those after it may be left out.
 
         An item whose worker died is LOST: nobody knows what became of it. When none can be started, all is done here.
         """
         self.prepare()
-        work = _Work(items, max(len(self._workers), 1))
+        work = _Work(count, item, max(len(self._workers), 1))
         for number, worker in enumerate(self._workers):
             worker.begin(site, work, number)
         try:
@@ -79,8 +80,9 @@ class CheckoutWorkers:
             work.stop()
             self._drain(on_result)
             raise
-        for chunk in work.rest():
-            _tell(chunk, write_items(site, items[chunk.start : chunk.stop]), on_result, work)
+        for number in range(max(len(self._workers), 1)):
+            while chunk := work.next_chunk(number):
+                _tell(chunk, write_items(site, work.items(chunk)), on_result, work)
 
     def close(self) -> None:
         """End them. They start again when there is work."""
@@ -115,10 +117,11 @@ class _Work:
     rarely work in one directory; who is done with it takes from the end of the longest one.
     """
 
-    def __init__(self, items: Sequence[Item], workers: int) -> None:
-        self.items = items
-        bounds = [len(items) * n // workers for n in range(workers + 1)]
+    def __init__(self, count: int, item: MakeItem, workers: int) -> None:
+        self._item = item
+        bounds = [count * n // workers for n in range(workers + 1)]
         self._stretches = [range(a, b) for a, b in pairwise(bounds)]
+        self._made: dict[int, Item] = {}
 
     def next_chunk(self, worker: int) -> range:
         """Neighbours to be done next, an empty range when there is no more work."""
@@ -130,14 +133,15 @@ class _Work:
             self._stretches[longest], mine = range(other.start, half), range(half, other.stop)
         end, size = mine.start, 0
         while end < mine.stop and end - mine.start < CHUNK and size < CHUNK_BYTES:
-            size += len(self.items[end].data) + max(self.items[end].size, 0)
+            item = self._made[end] = self._item(end)
+            size += len(item.data) + (item.size if item.size > 0 else 0)
             end += 1
         self._stretches[worker] = range(end, mine.stop)
         return range(mine.start, end)
 
-    def rest(self) -> list[range]:
-        """What nobody has begun."""
-        return [stretch for stretch in self._stretches if stretch]
+    def items(self, chunk: range) -> list[Item]:
+        """The items of a chunk that was just given out."""
+        return [self._made.pop(number) for number in chunk]
 
     def stop(self) -> None:
         """Give out no more."""
@@ -179,7 +183,7 @@ class _Worker:
         try:
             while len(self._under_way) < UNDER_WAY and (chunk := self._work.next_chunk(self._number)):
                 self._under_way.append(chunk)
-                items = [tuple(item) for item in self._work.items[chunk.start : chunk.stop]]
+                items = [tuple(item) for item in self._work.items(chunk)]
                 self._process.stdin.write(frame((tuple(self._site or ()), items)))
                 self._process.stdin.flush()
         except (OSError, ProcessError):

@@ -9,7 +9,9 @@ from annexd.formats.key import Key, key_in_path
 MAX_POINTER = 32768
 """A file of more bytes than this is never a pointer."""
 
-_MARK = b"/annex/objects/"
+POINTER_START = b"/annex/objects/"
+"""What pointers begin with, and links have in them, before the file name of their key."""
+
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -19,7 +21,7 @@ def parse_pointer(data: bytes) -> Key | None:
     Lines after the first are allowed when each holds "/annex/" and ends in a newline.
     Source: git-annex, pointer file format.
     """
-    if len(data) > MAX_POINTER or _MARK not in data:
+    if len(data) > MAX_POINTER or POINTER_START not in data:
         return None
     end = _LINE_END.search(data)
     if end is None:
@@ -32,7 +34,7 @@ def parse_pointer(data: bytes) -> Key | None:
 
 def pointer_for(key: Key) -> bytes:
     """The content of the pointer file of `key`."""
-    return b"/annex/objects/%b\n" % key.file_name()
+    return POINTER_START + key.file_name() + b"\n"
 
 
 def parse_link(target: bytes) -> Key | None:
@@ -40,7 +42,7 @@ def parse_link(target: bytes) -> Key | None:
 
     Neither depth nor hash directories are looked at, as git-annex does not look either.
     """
-    if _MARK not in target:
+    if POINTER_START not in target:
         return None
     return key_in_path(target[target.rindex(b"/") + 1 :])
 
