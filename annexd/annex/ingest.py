@@ -74,12 +74,14 @@ def ingest_file(
     backend: Backend,
     add_as: AddAs,
     known: Key | None = None,
+    read: tuple[bytes, os.stat_result] | None = None,
 ) -> Ingested:
     """Put the content of the regular file into the store, and for LOCKED a symlink in the file's place.
 
     With `known`, the file is known to hold that key's content (it was renamed, say), and is not read if that is in the
-    store. Needs no lock. Nobody should have the file open for writing; a change during the work is found and raises
-    ContentChanged, with the file as the writer left it. Raises ContentError for what cannot be read, NoSpace.
+    store. `read` is what was read of the file already, and its stat from before that. Needs no lock. Nobody should have
+    the file open for writing; a change during the work is found and raises ContentChanged, with the file as the writer
+    left it. Raises ContentError for what cannot be read, NoSpace.
     Blocks for as long as reading takes.
     """
     with _errors_name(path_abs):
@@ -92,7 +94,7 @@ def ingest_file(
         elif add_as is AddAs.LOCKED:
             return _ingest_locked(job, layout)
         else:
-            key = job.store_copy()
+            key = job.store_copy(None if read is None or not same_file(read[1], before) else read[0])
         if add_as is AddAs.LOCKED:
             return _replace_by_link(job, layout, key)
         mode = EXECUTABLE_MODE if before.st_mode & 0o100 else FILE_MODE
@@ -159,19 +161,20 @@ class _Job:
         self.backend = backend
         self.before = before
 
-    def store_copy(self) -> Key:
-        """The file's content as an object of its own, or for annex.thin as a second name of the file."""
+    def store_copy(self, read: bytes | None = None) -> Key:
+        """The file's content as an object of its own, or for annex.thin as a second name of the file.
+
+        `read` is its content, if that is known already.
+        """
         if self.options.thin:
             with suppress(_CannotLink):
                 return self._store_link(frozen=False)
+        if read is not None and len(read) == self.before.st_size:
+            return self._store_small(read)
         fd = self.open()
         try:
             if self.before.st_size <= SMALL:
-                data = self._read_small(fd)
-                key = self.key(self._digest(data))
-                self.unchanged_stat()
-                self.store.put_bytes(data, key, self.before.st_mode & 0o777)
-                return key
+                return self._store_small(self._read_small(fd))
             return self._store_large(fd)
         finally:
             os.close(fd)
@@ -243,6 +246,12 @@ class _Job:
         if len(data) != size:
             raise self.changed()
         return data
+
+    def _store_small(self, data: bytes) -> Key:
+        key = self.key(self._digest(data))
+        self.unchanged_stat()
+        self.store.put_bytes(data, key, self.before.st_mode & 0o777)
+        return key
 
     def _store_link(self, *, frozen: bool) -> Key:
         key = self.hash_in_place()

@@ -15,7 +15,7 @@ from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 
 QUIET = 0.03            # seconds without news after which what there is gets told, when nothing is under way
-FIRST_PATIENCE = 2.0    # seconds that news waits for more; doubles each time while it keeps coming
+FIRST_PATIENCE = 4.0    # seconds that news waits for more; doubles each time while it keeps coming
 LONGEST_PATIENCE = 60.0
 STREAM_GAP = 5.0        # seconds without news after which it does not keep coming any more
 RETRY = 1.0

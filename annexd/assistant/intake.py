@@ -25,7 +25,6 @@ from annexd.formats.pointer import MAX_POINTER, link_target, parse_link, parse_p
 from annexd.git.attributes import CheckAttr, CheckIgnore
 from annexd.git.repository import GitRepository
 from annexd.git.tree import MODE_LINK
-from annexd.system import files
 
 LARGEST_IN_MEMORY = 64 << 20    # bytes of a file for git itself; git too would keep it in memory
 
