@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import md5
-from itertools import count
+from itertools import chain, count
 
 from annexd.formats.key import Key
 
@@ -49,13 +49,12 @@ def plain_variant_paths(path: bytes, object_name: bytes) -> Iterator[bytes]:
 
     A name that starts with its only dot is kept whole, and no version leaves its directory.
     """
-    suffix = object_name if _MARK in path else object_name[:_SHORT]
-    for number in count():
-        directory, slash, base, extension = _split(path)
-        more = b"" if not number else b"-%d" % number
-        found = directory + slash + base + _MARK + suffix + more + extension
-        yield found if _fits(found) else _shortened(path, b"%b %d" % (object_name, number))
-        suffix = object_name
+    directory, slash, base, extension = _split(path)
+    numbered = (b"%b-%d" % (object_name, number) for number in count(1))
+    short = () if _MARK in path else (object_name[:_SHORT],)
+    for suffix in chain(short, (object_name,), numbered):
+        found = directory + slash + base + _MARK + suffix + extension
+        yield found if _fits(found) else _shortened(path, suffix)
 
 
 def _split(path: bytes) -> tuple[bytes, bytes, bytes, bytes]:

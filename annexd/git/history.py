@@ -30,15 +30,20 @@ class Conflict(NamedTuple):
     stages: tuple[Stage, ...]
 
 
+class Note(NamedTuple):
+    """Something that git says of a merge: its kind ("CONFLICT (contents)"), the paths it is about, and words."""
+
+    kind: bytes
+    paths: tuple[bytes, ...]
+    text: bytes
+
+
 class MergeOutcome(NamedTuple):
-    """A merge's tree, which holds conflict markers at the paths of `conflicts`; what git says of it, and what `kinds`
-    of things it says ("CONFLICT (contents)").
-    """
+    """A merge's tree, which holds conflict markers at the paths of `conflicts`; and what git says of it."""
 
     tree: Oid
     conflicts: tuple[Conflict, ...]
-    messages: tuple[bytes, ...] = ()
-    kinds: frozenset[bytes] = frozenset()
+    notes: tuple[Note, ...] = ()
 
 
 def read_commit(objects: GitObjects, oid: Oid) -> Commit | None:
@@ -136,22 +141,16 @@ def commits_between(objects: GitObjects, new: Oid, known: Iterable[Oid], limit: 
     return None
 
 
-def merge_trees(
-    repo: GitRepository, ours: Oid, theirs: Oid, *, allow_unrelated: bool = False, follow_renames: bool = True
-) -> MergeOutcome:
+def merge_trees(repo: GitRepository, ours: Oid, theirs: Oid, *, allow_unrelated: bool = False) -> MergeOutcome:
     """Merge two commits in the object store alone: no index or work tree is touched.
 
-    Files moved by one side are followed as git is configured to, or not at all. Both commits must be flushed.
-    Raises GitError, also for unrelated histories unless they are allowed.
+    Both commits must be flushed. Raises GitError, also for unrelated histories unless they are allowed.
     """
     args = [b"merge-tree", b"--write-tree", b"-z", b"--messages"]
     if allow_unrelated:
         args.append(b"--allow-unrelated-histories")
     args += [ours.hex().encode(), theirs.hex().encode()]
-    settings = [b"-c", b"merge.directoryRenames=false"]
-    if not follow_renames:
-        settings += [b"-c", b"merge.renames=false"]
-    done = repo.complete(*settings, *args)
+    done = repo.complete(b"-c", b"merge.directoryRenames=false", *args)
     if done.returncode not in (0, 1) or not done.stdout:
         raise GitError(repo.argv(*args), done.returncode, done.stderr)
     return parse_merge_output(done.stdout)
@@ -168,17 +167,13 @@ def parse_merge_output(output: bytes) -> MergeOutcome:
         info, _, path = line.partition(b"\t")
         mode, name, stage = info.split(b" ")
         stages.setdefault(path, []).append(Stage(int(stage), int(mode, 8), Oid(bytes.fromhex(name.decode("ascii")))))
-    messages = []
-    kinds = set()
+    notes = []
     for count in fields:
         if not count.isdigit():
             break
-        for _ in range(int(count)):
-            next(fields)
-        kinds.add(next(fields))
-        messages.append(next(fields).rstrip(b"\n"))
-    conflicts = tuple(Conflict(path, tuple(found)) for path, found in stages.items())
-    return MergeOutcome(tree, conflicts, tuple(messages), frozenset(kinds))
+        paths = tuple(next(fields) for _ in range(int(count)))
+        notes.append(Note(next(fields), paths, next(fields).rstrip(b"\n")))
+    return MergeOutcome(tree, tuple(Conflict(path, tuple(found)) for path, found in stages.items()), tuple(notes))
 
 
 def _date(objects: GitObjects, oid: Oid) -> int:

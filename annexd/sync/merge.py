@@ -112,14 +112,14 @@ def merge_into_head(
     if relation is Relation.AHEAD:
         return _move(annex, MergeReport(MergeKind.FAST_FORWARD, ref, ours, theirs), head.ref, deadline)
     resolves = annex.config.resolve_merge if resolves is None else resolves
-    merged = _merge(annex, head.ref, ours, theirs, resolves=resolves)
+    merged = merge_commits(annex, head.ref, ours, theirs, resolves=resolves)
     if merged.new is None:
         return MergeReport(MergeKind.CONFLICT, ref, ours, ours, merged.paths)
     report = MergeReport(MergeKind.MERGED, ref, ours, merged.new, resolved=merged.resolved)
     return _move(annex, report, head.ref, deadline)
 
 
-class _Merged(NamedTuple):
+class Merged(NamedTuple):
     """A merge's commit, or the paths that are in conflict."""
 
     new: Oid | None
@@ -127,18 +127,19 @@ class _Merged(NamedTuple):
     resolved: tuple[Resolved, ...] = ()
 
 
-def _merge(annex: AnnexState, head: bytes, ours: Oid, theirs: Oid, *, resolves: bool) -> _Merged:
+def merge_commits(annex: AnnexState, head: bytes, ours: Oid, theirs: Oid, *, resolves: bool) -> Merged:
+    """The merge of two commits, in the object store alone. It is the same commit whichever of them is ours."""
     first, second = in_order(annex, ours, theirs)
     outcome = merge_trees(annex.repo, first, second, allow_unrelated=True)
     message, found = b"Merge branch '%b'\n" % head.removeprefix(HEADS), ResolvedTree(outcome.tree, ())
     if outcome.conflicts:
         solution = resolved_tree(annex, outcome, first, second) if resolves else None
         if solution is None:
-            return _Merged(None, tuple(dict.fromkeys(conflict.path for conflict in outcome.conflicts)))
+            return Merged(None, tuple(dict.fromkeys(conflict.path for conflict in outcome.conflicts)))
         message, found = RESOLVED_MESSAGE, solution
     commit = annex.objects.add(COMMIT, _merge_commit(annex, found.tree, first, second, message))
     annex.objects.flush()
-    return _Merged(commit, resolved=found.resolved)
+    return Merged(commit, resolved=found.resolved)
 
 
 def refuse_apart(annex: AnnexState, ref: bytes) -> None:

@@ -16,9 +16,12 @@ from typing import NamedTuple, Protocol
 from annexd.formats.key import Key
 from annexd.formats.pointer import pointer_for
 from annexd.formats.variants import plain_variant_paths, variant_paths
-from annexd.git.history import Conflict, MergeOutcome
+from annexd.git.history import Conflict, MergeOutcome, Stage
 from annexd.git.objects import BLOB, Oid, object_id
 from annexd.git.tree import MODE_DIR, MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_LINK, Blob
+
+BASE, OLDER, NEWER = 1, 2, 3
+"""Stages of a conflict."""
 
 COLLISION = b"CONFLICT (rename involved in collision)"
 _REGULAR = {MODE_FILE, MODE_EXECUTABLE}
@@ -45,6 +48,14 @@ class Surroundings(Protocol):
 
     def entry(self, path: bytes) -> Blob | None:
         """What the merge's tree has at a path, directories included."""
+        ...
+
+    def tip(self, side: int, path: bytes) -> Blob | None:
+        """The file that a side (OLDER or NEWER) has at a path."""
+        ...
+
+    def read(self, oid: Oid) -> bytes:
+        """The content of a blob."""
         ...
 
     def key(self, blob: Blob) -> Key | None:
@@ -84,6 +95,7 @@ class Group(NamedTuple):
 
 def resolve(outcome: MergeOutcome, labels: Sequence[bytes], around: Surroundings) -> Resolution:
     """Resolve all conflicts of a merge. `labels` are the names git knew the two sides by, the older one's first."""
+    outcome = untangled(outcome, labels, around)
     placing = _Placing(around, {conflict.path: None for conflict in outcome.conflicts})
     groups = group_conflicts(outcome.conflicts, labels, around.key)
     for group in groups:
@@ -107,11 +119,11 @@ def group_conflicts(
         bases.setdefault(path, False)
         found = sides.setdefault(path, {})
         for stage, mode, oid in conflict.stages:
-            if stage == 1:
+            if stage == BASE:
                 bases[path] = True
             else:
                 found[stage] = Version((mode, oid), key((mode, oid)))
-    return [Group(path, bases[path], sides[path].get(2), sides[path].get(3)) for path in sorted(sides)]
+    return [Group(path, bases[path], sides[path].get(OLDER), sides[path].get(NEWER)) for path in sorted(sides)]
 
 
 def known_path(path: bytes, labels: Sequence[bytes]) -> bytes:
@@ -123,13 +135,39 @@ def known_path(path: bytes, labels: Sequence[bytes]) -> bytes:
     return path
 
 
-def is_mixed_up(outcome: MergeOutcome, labels: Sequence[bytes], read: Callable[[Blob], bytes]) -> bool:
-    """Whether following renames made git put half-merged text where a side's version belongs, or drop a version."""
-    if COLLISION in outcome.kinds:
-        return True
-    sides = (stage for conflict in outcome.conflicts for stage in conflict.stages if stage.stage != 1)
-    files = {(mode, oid) for _, mode, oid in sides if mode in _REGULAR}
-    return any(is_half_merged(read(blob), labels) for blob in files)
+def untangled(outcome: MergeOutcome, labels: Sequence[bytes], around: Surroundings) -> MergeOutcome:
+    """The conflicts with each side's own version in the place of what git mixed while it followed renames.
+
+    A file moved to one name here and to another there, or to a name that the other side uses as well, is merged first,
+    and what comes of that counts as a version, conflict markers and all; at times the other side's version is dropped.
+    """
+    found = {conflict.path: list(conflict.stages) for conflict in outcome.conflicts}
+    for note in outcome.notes:
+        if note.kind == COLLISION and len(note.paths) == 2:
+            _separate(found, known_path(note.paths[0], labels), note.paths[1], labels, around)
+    for path, stages in found.items():
+        for place, stage in enumerate(stages):
+            if stage.mode in _REGULAR and stage.stage != BASE and is_half_merged(around.read(stage.oid), labels):
+                own = around.tip(stage.stage, known_path(path, labels))
+                stages[place] = stage if own is None else Stage(stage.stage, *own)
+    return outcome._replace(conflicts=tuple(Conflict(path, tuple(stages)) for path, stages in found.items()))
+
+
+def _separate(
+    found: dict[bytes, list[Stage]], target: bytes, source: bytes, labels: Sequence[bytes], around: Surroundings
+) -> None:
+    """One side moved `source` to `target`, the other has `target` too, and a `source` that does not merge: keep all."""
+    staying = [side for side in (OLDER, NEWER) if around.tip(side, source) is not None]
+    if len(staying) != 1:
+        return
+    (side,) = staying
+    own, left = around.tip(OLDER + NEWER - side, target), around.tip(side, source)
+    for path, stages in found.items():
+        if own is not None and known_path(path, labels) == target:
+            stages[:] = [Stage(s.stage, *own) if s.stage == OLDER + NEWER - side else s for s in stages]
+    there = around.entry(source)
+    if left is not None and source not in found and (there is None or there[0] == MODE_DIR):
+        found[source] = [Stage(BASE, *left), Stage(side, *left)]
 
 
 def is_half_merged(data: bytes, labels: Sequence[bytes]) -> bool:

@@ -8,10 +8,10 @@ from annexd.annex.checkout_plan import Blobs
 from annexd.annex.state import AnnexState
 from annexd.formats.key import Key
 from annexd.formats.pointer import link_target
-from annexd.git.history import MergeOutcome, merge_trees
+from annexd.git.history import MergeOutcome, read_commit
 from annexd.git.objects import BLOB, EMPTY_TREE, Oid
-from annexd.git.tree import MODE_GITLINK, Blob, Trees
-from annexd.sync.resolve import Resolved, is_mixed_up, resolve
+from annexd.git.tree import MODE_DIR, MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, Blob, Trees
+from annexd.sync.resolve import NEWER, OLDER, Resolved, is_half_merged, resolve
 
 
 class ResolvedTree(NamedTuple):
@@ -24,44 +24,49 @@ class ResolvedTree(NamedTuple):
 def resolved_tree(annex: AnnexState, outcome: MergeOutcome, first: Oid, second: Oid) -> ResolvedTree | None:
     """Resolve what was in conflict when git merged `second` into `first`; new objects wait for a flush.
 
-    Where following renames cost a version, the merge is done once more without. None if git left half-merged text even
-    then, which no known conflict brings about. Raises GitError, RepositoryError.
+    None if conflict markers would be left, which no known conflict brings about. Raises GitError, RepositoryError.
     """
     labels = (first.hex().encode(), second.hex().encode())
-    blobs = Blobs(annex.objects)
-
-    def read(blob: Blob) -> bytes:
-        return blobs.data(blob[1])
-
-    if is_mixed_up(outcome, labels, read):
-        outcome = merge_trees(annex.repo, first, second, allow_unrelated=True, follow_renames=False)
-        if is_mixed_up(outcome, labels, read):
-            return None
-    sides = (stage for conflict in outcome.conflicts for stage in conflict.stages)
-    blobs.load(oid for _, mode, oid in sides if mode != MODE_GITLINK)
-    found = resolve(outcome, labels, RepositoryAround(annex, outcome.tree, blobs))
+    around = RepositoryAround(annex, outcome.tree, first, second)
+    sides = [stage for conflict in outcome.conflicts for stage in conflict.stages if stage.mode != MODE_GITLINK]
+    around.blobs.load(stage.oid for stage in sides)
+    found = resolve(outcome, labels, around)
     for data in found.blobs.values():
         annex.objects.add(BLOB, data)
+    plain = [blob for blob in found.changes.values() if blob is not None and blob[1] not in found.blobs]
+    if any(mode in (MODE_FILE, MODE_EXECUTABLE) and is_half_merged(around.read(oid), labels) for mode, oid in plain):
+        return None
     return ResolvedTree(Trees(annex.objects).update(outcome.tree, found.changes) or EMPTY_TREE, found.resolved)
 
 
 class RepositoryAround:
     """The repository as a resolution sees it."""
 
-    def __init__(self, annex: AnnexState, tree: Oid, blobs: Blobs) -> None:
-        self._layout = annex.layout
+    def __init__(self, annex: AnnexState, tree: Oid, first: Oid, second: Oid) -> None:
+        self.blobs = Blobs(annex.objects)
+        self._annex = annex
         self._trees = Trees(annex.objects)
         self._tree = tree
-        self._blobs = blobs
+        self._tips = {OLDER: first, NEWER: second}
 
     def entry(self, path: bytes) -> Blob | None:
         """What the merge's tree has at a path."""
         return self._trees.lookup(self._tree, path)
 
+    def tip(self, side: int, path: bytes) -> Blob | None:
+        """The file that a side has at a path."""
+        commit = read_commit(self._annex.objects, self._tips[side])
+        found = None if commit is None else self._trees.lookup(commit.tree, path)
+        return None if found is None or found[0] == MODE_DIR else found
+
+    def read(self, oid: Oid) -> bytes:
+        """The content of a blob."""
+        return self.blobs.data(oid)
+
     def key(self, blob: Blob) -> Key | None:
         """The key that a file stands for."""
-        return self._blobs.key(blob)
+        return self.blobs.key(blob)
 
     def link(self, path: bytes, key: Key) -> bytes:
         """The target of the symlink at `path`."""
-        return link_target(path, self._layout.link_object_path(key))
+        return link_target(path, self._annex.layout.link_object_path(key))

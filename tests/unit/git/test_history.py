@@ -93,7 +93,7 @@ def test_conflicts_name_their_sides(objects: GitObjects) -> None:
     assert found[b"f"] == [1, 2, 3]
     assert found[b"gone"] == [1, 2]
     assert any(path.startswith(b"d~") for path in found)
-    assert any(b"CONFLICT (content)" in message for message in outcome.messages)
+    assert any(b"CONFLICT (content)" in note.text for note in outcome.notes)
     side = next(stage for c in outcome.conflicts if c.path == b"f" for stage in c.stages if stage.stage == 3)
     assert objects.read_blob(side.oid) == b"theirs"
 
