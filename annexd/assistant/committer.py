@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from annexd.annex.commit import REMOVE, CommitResult, IndexUpdate, settle, stage_and_commit
+from annexd.annex.durability import make_durable
 from annexd.annex.index_repair import repair_index
 from annexd.annex.shared import SharedAnnex
 from annexd.assistant.alerts import Alerts
@@ -87,6 +88,7 @@ class Committer:
         self._pending = Pending()
         self._ready: dict[bytes, IndexUpdate] = {}      # taken in, not committed yet
         self._small: list[Key] = []                     # small new content that goes with them
+        self._unsynced = 0                              # new contents that may not be on the disk yet
         self._obstacle: _Obstacle | None = None
         self._settle_at: float | None = None
         self._rules_changed = True
@@ -212,6 +214,7 @@ class Committer:
             self._root_is_gone()
 
     def _take_in(self, batch: Batch) -> None:
+        self._unsynced += len(batch.new_content)
         if batch.keys:
             self._on_keys(batch.keys, batch.new_content)
             self._small += [key for key in batch.new_content if key.size is not None and key.size <= SMALL]
@@ -221,6 +224,9 @@ class Committer:
     def _commit(self, batches: BatchMaker) -> None:
         message = batches.message()
         try:
+            # After a power cut history must not name a burst of files whose content never reached the disk.
+            make_durable(self._shared.layout, self._unsynced)
+            self._unsynced = 0
             with self._turn.held() as annex:
                 updates = self._current_updates()
                 if any(update.mode == REMOVE for update in updates) and not self._guard.is_root_there():
