@@ -8,8 +8,9 @@ from __future__ import annotations
 from annexd.annex.adjusted import adjusting_commit, move_to, original_ref, propagate
 from annexd.annex.adjusted_trees import adjusted_tree
 from annexd.annex.checkout import CheckoutResult, apply_tree
-from annexd.annex.commit import refuse_when_unfinished, tree_of
+from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import RepositoryError, UserError
 from annexd.formats.adjustment import AdjustedBranch, Adjustment, adjusted_branch, adjusted_from
 from annexd.formats.paths import display

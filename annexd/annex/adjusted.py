@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from annexd.annex.adjusted_trees import adjusted_tree, reversed_tree
 from annexd.annex.checkout import CheckoutResult, apply_tree
-from annexd.annex.commit import refuse_when_unfinished, tree_of
+from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import RefMoved, RepositoryError
 from annexd.formats.adjustment import AdjustedBranch, adjusted_branch
 from annexd.formats.paths import display

@@ -62,6 +62,7 @@ def apply_tree(
     move = HeadMove(MoveKind.CHECKOUT, ref, old_commit, new_commit, old, new)
     catch_up(state, deadline)
     with state.index.editing(deadline) as edit:
+        state.index.give_way()
         if edit.index.unmerged_paths():
             raise BusyError("files are in conflict in the index", hint="resolve the conflicts")
         _check_ref(state, move)

@@ -85,6 +85,7 @@ def stage_and_commit(
     refuse_when_unfinished(state)
     catch_up(state, deadline)
     with state.index.editing(deadline) as edit:
+        state.index.give_way()
         if unmerged := edit.index.unmerged_paths():
             raise BusyError(f"{len(unmerged)} files are in conflict in the index", hint="resolve the conflicts")
         _apply(state.objects, edit, updates)

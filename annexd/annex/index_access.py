@@ -38,8 +38,7 @@ class IndexMemory:
 
     unsettled: set[bytes] = field(default_factory=set)
     written: FileStamp | None = None
-    may_edit: Callable[[], None] | None = None
-    """Called with git's lock held, before the index is changed; raises IndexLocked when somebody is not done yet."""
+    may_commit: Callable[[], None] | None = None
 
 
 class IndexAccess:
@@ -79,13 +78,11 @@ class IndexAccess:
     def editing(self, deadline: Deadline, *, missing: WhenMissing = WhenMissing.REFUSE) -> Iterator[IndexEdit]:
         """Change the index under git's lock; nothing reaches the file without `IndexEdit.save`.
 
-        Raises IndexLocked when somebody else has the lock until the deadline, or when a daemon has to give way;
-        FormatError also when there is no index though there are commits: see `index_repair`.
+        Raises IndexLocked when somebody else has the lock until the deadline, FormatError also when there is no index
+        though there are commits: see `index_repair`.
         """
         with IndexLock.acquire(self._repo, deadline) as lock:
             index = self.current()
-            if self._memory.may_edit is not None:
-                self._memory.may_edit()
             refuse = missing is WhenMissing.REFUSE
             if refuse and index.stamp is None and Refs(self._repo).head().oid is not None:
                 raise FormatError("git's index is missing", source="index", hint="git reset makes it anew")
@@ -98,6 +95,11 @@ class IndexAccess:
                     self.unsettled.update(index.young_paths())
                 else:
                     self.forget()
+
+    def give_way(self) -> None:
+        """For who has the lock and is about to move HEAD. Raises IndexLocked when a daemon shall not do that now."""
+        if self._memory.may_commit is not None:
+            self._memory.may_commit()
 
     def forget(self) -> None:
         """Read the file again next time."""

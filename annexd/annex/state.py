@@ -155,9 +155,9 @@ class AnnexState:
         """Content that is here."""
         return ObjectStore(self.layout, self._git_config)
 
-    def give_way(self, may_edit: Callable[[], None]) -> None:
-        """Before each change of git's index call `may_edit`, which raises IndexLocked when it is not the time."""
-        self._index_memory.may_edit = may_edit
+    def give_way(self, may_commit: Callable[[], None]) -> None:
+        """Before HEAD is moved, call `may_commit` with git's index locked; it raises IndexLocked to prevent that."""
+        self._index_memory.may_commit = may_commit
 
     @cached_property
     def checkout_workers(self) -> CheckoutWorkers:

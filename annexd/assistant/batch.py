@@ -16,6 +16,7 @@ from annexd.assistant.commit_policy import CHUNK_SECONDS, held_back
 from annexd.assistant.intake import Intake, Skipped, Taken
 from annexd.assistant.renames import Renames
 from annexd.assistant.root_guard import RootGuard, means_gone
+from annexd.assistant.staged import Staged
 from annexd.assistant.troubles import Troubles
 from annexd.assistant.turn import WorkTreeTurn
 from annexd.assistant.watcher import is_git_path
@@ -125,11 +126,12 @@ class BatchMaker:
         with self._turn.held() as annex:
             reason = at_work(annex)
             index = annex.index.current() if reason is None else GitIndex()
+            staged = Staged(annex)
             for change in changes if reason is None else ():
                 if is_git_path(change.path) or change.path == b"":
                     continue
                 finding = look(self._top, change, index)
-                if change.kind is ChangeKind.BLOCKING:
+                if staged.may_have(finding):
                     self._take_staged(finding, batch)
                 match finding.what:
                     case What.SAME:
@@ -159,9 +161,9 @@ class BatchMaker:
     def _take_staged(self, finding: Finding, batch: Batch) -> None:
         """To commit one path as the index has it is to commit what a person staged, as the index is committed whole."""
         entry = finding.entry
-        if finding.what is What.SAME and entry is not None:
+        if entry is not None:
             batch.updates.append(IndexUpdate(entry.path, entry.mode, None, entry.oid, finding.stat))
-        elif finding.what is What.GONE and entry is None:
+        else:
             batch.remove(finding.path)
 
     def _fine(self, path: bytes) -> None:

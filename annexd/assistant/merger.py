@@ -12,6 +12,7 @@ from annexd.annex.branch import SETTINGS_LOGS, BranchUpdate
 from annexd.annex.branch_commit import BRANCH
 from annexd.annex.shared import OwnState, SharedAnnex
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import unfinished
 from annexd.annex.worktree import populate
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved
@@ -255,9 +256,10 @@ class Merger:
             head = annex.refs.head()
             if head.oid is not None and head.oid != self._head:
                 self._look_at_conflicts(annex, head.oid)
+            is_left = head.detached and unfinished(annex) is None
         before, self._head = self._head, head.oid
         branch = branch_to_sync(head)
-        self._tell_branch(head, branch)
+        self._tell_branch(head, branch, is_left=is_left)
         if head.oid is None or head.oid == before:
             return
         with self._turn.held():         # who has it may be about to tell us that the commit is ours
@@ -268,7 +270,7 @@ class Merger:
         self._commits.put(Commit(Moved.TREE))
         self._on_head_moved(KeyDelta(before, head.oid))
 
-    def _tell_branch(self, head: Head, branch: bytes | None) -> None:
+    def _tell_branch(self, head: Head, branch: bytes | None, *, is_left: bool) -> None:
         self._board.set(branch=display(branch) if branch is not None else "")
         if head.ref is not None and head.ref.startswith(HEADS + ADJUSTED):
             self._alerts.raise_alert(
@@ -278,7 +280,7 @@ class Merger:
             )
         else:
             self._alerts.clear("adjusted")
-        if head.detached:
+        if is_left:
             self._alerts.raise_alert(
                 "detached",
                 "no branch is checked out: changes are committed on HEAD alone, and not exchanged with remotes",

@@ -1,0 +1,33 @@
+"""Finds what a person has put into git's index and not committed: the file is as the index says, HEAD is not."""
+
+from __future__ import annotations
+
+import time
+
+from annexd.annex.commit import tree_of
+from annexd.annex.state import AnnexState
+from annexd.assistant.changes import ChangeKind
+from annexd.assistant.classify import Finding, What
+from annexd.git.tree import Trees
+
+
+class Staged:
+    """Good for one look at some paths, while the work tree's turn is held. Costs a stat while the index is our own."""
+
+    def __init__(self, annex: AnnexState) -> None:
+        self._is_foreign = annex.index.foreign_age(time.time()) is not None
+        self._annex = annex
+        self._trees = Trees(annex.objects)
+        self._head = tree_of(annex.objects, annex.refs.head().oid) if self._is_foreign else None
+
+    def may_have(self, finding: Finding) -> bool:
+        """Whether the path is as the index says, and differs from HEAD, or holds up a merge. Raises RepositoryError."""
+        if finding.what is not What.SAME and (finding.what is not What.GONE or finding.entry is not None):
+            return False
+        if finding.change.kind is ChangeKind.BLOCKING:
+            return True
+        if not self._is_foreign or self._head is None:
+            return False
+        entry = finding.entry
+        committed = self._trees.lookup(self._head, finding.path)
+        return committed != (None if entry is None else (entry.mode, entry.oid))
