@@ -19,11 +19,10 @@ from annexd.threads.named_thread import NamedThread
 
 SMALL = 1 << 20             # bytes up to which a copy is one read and one write
 CHUNK = 1 << 20
-LARGEST_CHUNK = 4 << 20     # where a disk is fast: threads wait for the interpreter less often
+COPY_CHUNK = 1 << 18        # what is read, hashed and written while it is in a processor's cache; larger is slower
 SMALLEST_CHUNK = 1 << 16
 CHUNKS_IN_FLIGHT = 4
-QUICK_SECONDS = 0.01        # a chunk that took less may be larger next time
-SLOW_SECONDS = 0.2          # and one that took more has to be smaller, so that progress is seen
+SLOW_SECONDS = 0.2          # a chunk that took longer has to be smaller next time, so that progress is seen
 REMEMBERED_DIRECTORIES = 100_000
 
 _FICLONE = 0x40049409       # ioctl_ficlone(2)
@@ -175,7 +174,7 @@ def copy_and_hash(
     step: Callable[[], int] | None = None,
 ) -> int:
     """As `copy_with_hash`, in this thread alone: for when others have all processors busy."""
-    buffer = memoryview(bytearray(CHUNK))
+    buffer = memoryview(bytearray(COPY_CHUNK))
     done = 0
     while size := os.readv(src_fd, [buffer if step is None else buffer[: step()]]):
         hasher.update(buffer[:size])
@@ -197,8 +196,8 @@ def _copy_overlapped(
     free: SimpleQueue[bytearray] = SimpleQueue()
     filled: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
     for _ in range(CHUNKS_IN_FLIGHT):
-        free.put(bytearray(LARGEST_CHUNK))
-    wanted = CHUNK
+        free.put(bytearray(COPY_CHUNK))
+    wanted = COPY_CHUNK
 
     def hash_chunks() -> None:
         while (chunk := filled.get()) is not None:
@@ -227,9 +226,7 @@ def _copy_overlapped(
 
 
 def _next_chunk(size: int, seconds: float) -> int:
-    if seconds < QUICK_SECONDS:
-        return min(2 * size, LARGEST_CHUNK)
-    return max(size // 2, SMALLEST_CHUNK) if seconds > SLOW_SECONDS else size
+    return max(size // 2, SMALLEST_CHUNK) if seconds > SLOW_SECONDS else min(2 * size, COPY_CHUNK)
 
 
 def has_open_writer(path: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Named points at which the crash tests end the process, as kill -9 would.
 
 The environment variable ANNEXD_FAULT names one, and after a colon how often it is passed first: `upload-half:3`.
-With `!` at its end (`upload-half!:3`) it is not the process that ends: an exception that nobody expects is raised, once.
+With `!` at its end (`upload-half!:3`) the process goes on: an exception that nobody expects is raised, once.
 Without it a point costs one comparison.
 """
 

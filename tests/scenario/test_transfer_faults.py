@@ -137,7 +137,7 @@ def test_wrong_content_is_had_from_another_remote_at_once(make: Make) -> None:
 
 
 def test_a_source_that_vanishes_is_replaced_or_waited_for(make: Make) -> None:
-    (near, far), taker, contents, keys = source_and_taker(make, ("near", "far"))
+    (near, far), taker, contents, _ = source_and_taker(make, ("near", "far"))
     taker.git("config", "annex.bwlimit", "100kB")
     taker.start()
     eventually(lambda: now(taker)["running"], LIMIT, "a transfer")
@@ -157,7 +157,7 @@ def test_a_source_that_vanishes_is_replaced_or_waited_for(make: Make) -> None:
 
 
 def test_a_location_log_that_lies_costs_a_try(make: Make) -> None:
-    (liar, honest), taker, contents, keys = source_and_taker(make, ("liar", "honest"))
+    (liar, _), taker, contents, keys = source_and_taker(make, ("liar", "honest"))
     with state_of(liar) as annex:
         for key in keys:
             annex.store.remove(key)
