@@ -105,14 +105,18 @@ class Annexd:
 
 
 class GitAnnexAssistant(Annexd):
-    """git-annex's own assistant, with its defaults."""
+    """git-annex's own assistant, with its defaults.
 
-    name = "git-annex assistant"
+    It begins with a common history, as it never merges into an unborn HEAD.
+    """
 
     def setup(self) -> None:
+        self.a.mkdir()
+        _git(self._env, self.a, "init", "-q")
+        _git(self._env, self.a, "commit", "-q", "--allow-empty", "-m", "begin")
+        _git(self._env, self._top, "clone", "-q", str(self.a), str(self.b))
+        _git(self._env, self.b, "remote", "remove", "origin")
         for here in (self.a, self.b):
-            here.mkdir()
-            _git(self._env, here, "init", "-q")
             _git(self._env, here, "annex", "init", here.name)
         _git(self._env, self.a, "remote", "add", "b", str(self.b))
         _git(self._env, self.b, "remote", "add", "a", str(self.a))
