@@ -6,24 +6,37 @@ Source: git-annex, the git-annex branch and its journal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from annexd.annex import differences, hooks
+from annexd.annex import differences, hooks, transitions
 from annexd.annex.branch_commit import BRANCH, Base, BranchWriter
-from annexd.annex.branch_merge import MergedRefs, Refused, Sibling, merge_message, mergeable_refs
+from annexd.annex.branch_merge import (
+    MergedRefs,
+    MergePlan,
+    Refused,
+    Sibling,
+    Transitions,
+    merge_message,
+    mergeable_refs,
+)
 from annexd.annex.branch_trees import BranchTrees, Change, Root
 from annexd.annex.config import AnnexConfig
 from annexd.annex.identity import identity_of
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
+from annexd.annex.transitions import TRANSITIONS_LOG, read_strictly
 from annexd.errors import AnnexError, RefMoved
 from annexd.formats.logs import difference, uuid_based
+from annexd.formats.logs import transitions as transitions_log
+from annexd.formats.logs.transitions import Transition
 from annexd.formats.paths import display
 from annexd.formats.uuid import UUID
+from annexd.formats.vector_clock import VectorClock
 from annexd.git.commit import Identity
 from annexd.git.object_store import GitObjects
-from annexd.git.objects import Oid
+from annexd.git.objects import TREE, Oid
 from annexd.git.refs import Refs
 from annexd.git.repository import GitRepository
 
@@ -294,10 +307,16 @@ class AnnexBranch:
             tip = self.tip()
             root = self._trees.root(tip)
             siblings = notes.candidates(self._refs)
-            plan = mergeable_refs(self._objects, self._trees, tip, root, siblings, self._why_sibling_apart)
+            forgotten = self._own_transitions(root)
+            plan = mergeable_refs(
+                self._objects, self._trees, tip, siblings, self._why_sibling_apart, forgotten
+            )
             if not plan.merge:
                 notes.add(plan.contained)
                 return BranchUpdate(tip, tip, refused=plan.refused)
+            if plan.transitions is not None:
+                update = self._merge_transitioned(witness, notes, plan, plan.transitions)
+                return update._replace(old=tip)
             if plan.fast_forward is not None and self._writer.can_fast_forward(plan.fast_forward):
                 try:
                     self._writer.fast_forward(witness, tip, plan.fast_forward)
@@ -312,6 +331,67 @@ class AnnexBranch:
             notes.add(plan.contained + plan.merge)
             return BranchUpdate(old, new, refused=plan.refused)
         raise RefMoved("the git-annex branch was moved by others again and again", hint="try again")
+
+    def _own_transitions(self, root: Root) -> bytes | None:
+        waiting = self._journal.read(TRANSITIONS_LOG)
+        return self._trees.read(root, TRANSITIONS_LOG) if waiting is None else waiting
+
+    def _merge_transitioned(
+        self, witness: JournalLocked, notes: MergedRefs, plan: MergePlan, forgotten: Transitions
+    ) -> BranchUpdate:
+        """Take over what the siblings know, but forget in it what anybody has forgotten, and where it came from."""
+        parents = tuple(dict.fromkeys(sibling.oid for sibling in forgotten.transitioned))
+        everybody = tuple(dict.fromkeys(sibling.oid for sibling in plan.merge))
+
+        def edit(base: Base) -> Root:
+            return transitions.perform(self._trees, self._with_siblings(everybody, base), forgotten.names, self.levels)
+
+        old, new = self._writer.commit(witness, edit, forgotten.message, parents, forgets=forgotten.is_new_here)
+        ignored = {sibling.oid for sibling in forgotten.untransitioned}
+        if old is not None and forgotten.is_new_here:
+            ignored.add(old)
+        notes.ignore(ignored)
+        notes.add(plan.contained + plan.merge)
+        return BranchUpdate(old, self._regraft(witness, new), refused=plan.refused)
+
+    def forget(self, names: Sequence[bytes], now: VectorClock) -> BranchUpdate:
+        """Perform transitions of these kinds (FORGET_GIT_HISTORY and perhaps more): the branch begins anew.
+
+        What came from elsewhere is merged first. Raises RefusedError when transitions.log names what we do not know,
+        LockTimeout, RefMoved, OSError, GitError.
+        """
+        notes = MergedRefs(self._layout)
+        with self._journal.locked() as witness:
+            read_strictly(self._own_transitions(self._trees.root(self.tip())), "our own")
+            merged = BranchUpdate(self.tip(), self.tip())
+            if self._config.merge_annex_branches:
+                merged = self._merge(witness, notes)
+
+            def edit(base: Base) -> Root:
+                tree = self._with_journal(base)
+                done = read_strictly(self._trees.read(tree, TRANSITIONS_LOG), "our own")
+                log = transitions_log.format(done | {Transition(name, now) for name in names})
+                tree = self._trees.edited(tree, {TRANSITIONS_LOG: log})
+                return transitions.perform(self._trees, tree, names, self.levels)
+
+            text = transitions.message(b"new branch for transition", names)
+            old, new = self._writer.commit(witness, edit, text, forgets=True)
+            if old is not None:
+                notes.ignore({old})
+            update = BranchUpdate(merged.old, self._regraft(witness, new), refused=merged.refused)
+        return self._updated(update)
+
+    def _regraft(self, witness: JournalLocked, tip: Oid | None) -> Oid | None:
+        """Exported trees hung on the history that was forgotten; hang them on the new one."""
+        if tip is None:
+            return None
+        for name in transitions.exported_trees(self._trees.read(self._trees.root(tip), b"export.log")):
+            with suppress(ValueError):
+                tree = Oid(bytes.fromhex(name))
+                found = self._objects.read(tree)
+                if found is not None and found.kind == TREE:
+                    tip = self._writer.graft(witness, tip, tree)
+        return tip
 
     def _why_sibling_apart(self, sibling: Sibling) -> str:
         return self.why_commit_apart(sibling.oid, display(sibling.ref))

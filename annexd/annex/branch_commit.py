@@ -17,6 +17,7 @@ from annexd.annex.branch_trees import BranchTrees, Root
 from annexd.annex.config import AnnexConfig
 from annexd.annex.journal import Journal, JournalLocked
 from annexd.annex.layout import RepoLayout
+from annexd.annex.transitions import TRANSITIONS_LOG
 from annexd.errors import AnnexError, BusyError, GitError, ProcessError, RefMoved
 from annexd.formats.logs import transitions
 from annexd.formats.union_merge import union_merge
@@ -31,8 +32,8 @@ from annexd.system.processes import run
 from annexd.threads.faults import reach
 
 BRANCH = b"refs/heads/git-annex"
-TRANSITIONS_LOG = b"transitions.log"
 DEFAULT_MESSAGE = b"update"
+EXPORT_TREE = b"export.tree"
 
 _ATTEMPTS = 50
 
@@ -79,11 +80,14 @@ class BranchWriter:
         edit: Callable[[Base], Root],
         message: bytes | None = None,
         parents: Sequence[Oid] = (),
+        *,
+        forgets: bool = False,
     ) -> tuple[Oid | None, Oid | None]:
         """Move the branch to a commit of the tree that `edit` makes of the base, `staged` included; (old tip, new tip).
 
         `edit` is called again when the ref moved meanwhile. When the tree is that of the tip already there is no new
         commit, unless `parents`, that are to be noted as merged, are given. Nothing stays in the journal.
+        With `forgets` the tip is not among the parents: its history is forgotten.
         Raises RefMoved when others move the ref faster than we can build, OSError, GitError.
         """
         for _ in range(_ATTEMPTS):
@@ -91,8 +95,8 @@ class BranchWriter:
             base = self._base(staged)
             tree = edit(base)
             new = base.tip
-            if tree != base.root or parents or base.tip is None:
-                new = self._write_commit(tree, base.tip, parents, message)
+            if tree != base.root or parents or base.tip is None or forgets:
+                new = self._write_commit(tree, None if forgets else base.tip, parents, message)
                 reach("branch-before-ref")
                 try:
                     self._refs.update(BRANCH, new, base.tip)
@@ -108,6 +112,18 @@ class BranchWriter:
         new = self._write_commit(None, None, (), b"branch created")
         self._refs.update(BRANCH, new, None)
         self._settle(witness, (), new)
+
+    def graft(self, witness: JournalLocked, tip: Oid, tree: Oid) -> Oid:
+        """Two commits, of which the second is like `tip`, and the first names `tree` so that git keeps it; the new tip.
+
+        Raises RefMoved. Source: git-annex, exported trees in the git-annex branch.
+        """
+        root = self.trees.root(tip)
+        grafted = self._write_commit(self.trees.grafted(root, EXPORT_TREE, tree), tip, (), b"graft")
+        new = self._write_commit(root, grafted, (), b"graft cleanup")
+        self._refs.update(BRANCH, new, tip)
+        self._settle(witness, (), new)
+        return new
 
     def can_fast_forward(self, new: Oid) -> bool:
         """Whether `new` holds everything that was ever committed here, and nothing waits in the journal."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from annexd.annex.branch_commit import BRANCH, TRANSITIONS_LOG
-from annexd.annex.branch_trees import BranchTrees, Root
+from annexd.annex.branch_commit import BRANCH
+from annexd.annex.branch_trees import BranchTrees
 from annexd.annex.layout import RepoLayout
-from annexd.errors import AnnexError, FormatError
-from annexd.formats.logs import transitions
-from annexd.formats.paths import display
+from annexd.annex.transitions import TRANSITIONS_LOG, message, names_of, read_strictly
+from annexd.errors import AnnexError
+from annexd.formats.logs.transitions import Transition
 from annexd.git.history import is_ancestor
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import Oid
@@ -47,6 +47,32 @@ class MergePlan(NamedTuple):
     refused: tuple[Refused, ...]
     fast_forward: Oid | None
     """The one that descends from the tip and all others."""
+    transitions: Transitions | None = None
+    """Set when some of those to merge, or we, have not forgotten what others have."""
+
+
+class Transitions(NamedTuple):
+    """What has to be done because not all sides have forgotten the same.
+
+    `transitioned` and `untransitioned` are the siblings that did everything in `all`, and those that did not. With
+    `is_new_here` our own branch did not.
+    """
+
+    all: frozenset[Transition]
+    transitioned: tuple[Sibling, ...]
+    untransitioned: tuple[Sibling, ...]
+    is_new_here: bool
+
+    @property
+    def names(self) -> list[bytes]:
+        """The kinds, in order."""
+        return names_of(self.all)
+
+    @property
+    def message(self) -> bytes:
+        """The message of the commit."""
+        is_begun = bool(self.transitioned) or not self.is_new_here
+        return message(b"continuing transition" if is_begun else b"new branch for transition", self.names)
 
 
 class MergedRefs:
@@ -74,6 +100,12 @@ class MergedRefs:
         lines = [b"%b\t%b\n" % (oid.hex().encode(), ref) for ref, oid in merged.items()]
         write_atomically(self._merged_file, b"".join(lines))
 
+    def ignore(self, oids: Iterable[Oid]) -> None:
+        """Note that these are never to be merged: what they hold was taken over, and their history is forgotten."""
+        new = set(oids) - (old := self._ignored())
+        if new:
+            write_atomically(self._ignored_file, b"".join([b"%b\n" % oid.hex().encode() for oid in sorted(old | new)]))
+
     def _merged(self) -> list[tuple[Oid, bytes]]:
         found = []
         for line in _lines(self._merged_file):
@@ -94,14 +126,16 @@ def mergeable_refs(
     objects: GitObjects,
     trees: BranchTrees,
     tip: Oid | None,
-    root: Root,
     candidates: Sequence[Sibling],
     why_apart: Callable[[Sibling], str],
+    transitions_log: bytes | None,
 ) -> MergePlan:
     """Sort the siblings into those to merge, those that hold nothing new, and those that must not be merged.
 
-    `why_apart` says why one is tuned otherwise, or "".
+    `why_apart` says why one is tuned otherwise, or ""; `transitions_log` is our own.
     """
+    ours: frozenset[Transition] = frozenset()
+    told: dict[Sibling, frozenset[Transition]] = {}
     merge: list[Sibling] = []
     contained: list[Sibling] = []
     refused: list[Refused] = []
@@ -110,14 +144,23 @@ def mergeable_refs(
             if tip is not None and is_ancestor(objects, sibling.oid, tip):
                 contained.append(sibling)
                 continue
-            reason = why_apart(sibling) or _why_not(trees, root, trees.root(sibling.oid))
+            reason = why_apart(sibling)
+            if not reason:
+                ours = read_strictly(transitions_log, "our own")
+                told[sibling] = read_strictly(trees.read(trees.root(sibling.oid), TRANSITIONS_LOG), "its")
         except AnnexError as problem:  # a damaged or shallow ref must not keep the others from being merged
-            reason = problem.message
+            reason = str(problem)
         if reason:
             refused.append(Refused(sibling.ref, reason))
         else:
             merge.append(sibling)
-    return MergePlan(tuple(merge), tuple(contained), tuple(refused), _newest(objects, tip, merge))
+    newest, differing = _newest(objects, tip, merge), None
+    if any(told[sibling] != ours for sibling in merge):
+        together = ours.union(*told.values())
+        done = tuple(sibling for sibling in merge if told[sibling] == together)
+        others = tuple(sibling for sibling in merge if told[sibling] != together)
+        newest, differing = None, Transitions(together, done, others, ours != together)
+    return MergePlan(tuple(merge), tuple(contained), tuple(refused), newest, differing)
 
 
 def merge_message(siblings: Sequence[Sibling]) -> bytes:
@@ -131,17 +174,6 @@ def short_name(ref: bytes) -> bytes:
         if ref.startswith(place):
             return ref[len(place) :]
     return ref
-
-
-def _why_not(trees: BranchTrees, root: Root, other: Root) -> str:
-    try:
-        ours, theirs = (transitions.parse(trees.read(tree, TRANSITIONS_LOG)) for tree in (root, other))
-    except FormatError as problem:
-        return f"transitions.log is not readable: {problem.message}"
-    if ours == theirs:
-        return ""
-    names = b", ".join(sorted({transition.name for transition in ours ^ theirs}))
-    return f"only one side has forgotten history ({display(names)}); run git-annex merge, which can combine them"
 
 
 def _newest(objects: GitObjects, tip: Oid | None, merge: Sequence[Sibling]) -> Oid | None:

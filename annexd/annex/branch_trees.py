@@ -126,6 +126,10 @@ class BranchTrees:
         changes = {path: None if data is None else (MODE_FILE, add(BLOB, data)) for path, data in edit.items()}
         return self._trees.update(root, changes)
 
+    def grafted(self, root: Root, name: bytes, tree: Oid) -> Root:
+        """The tree with another one in it, as a directory at the top."""
+        return self._trees.update(root, {name: (MODE_DIR, tree)})
+
     def changed_by(
         self, root: Root, changes: Mapping[bytes, Change], staged: Mapping[bytes, bytes]
     ) -> tuple[Root, list[bytes]]:

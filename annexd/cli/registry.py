@@ -79,6 +79,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("ungroup", Group.SETUP, "remove a repository from a group"),
     Entry("untrust", Group.SETUP, "do not trust a repository"),
     Entry("wanted", Group.SETUP, "get or set preferred content expression"),
+    Entry("forget", Group.MAINTENANCE, "prune git-annex branch history"),
     Entry("fsck", Group.MAINTENANCE, "find and fix problems"),
     Entry("merge", Group.MAINTENANCE, "merge changes from remotes"),
     Entry("unannex", Group.MAINTENANCE, "undo accidental add command"),

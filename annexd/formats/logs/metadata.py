@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from annexd.errors import FormatError
@@ -62,6 +62,16 @@ def change(data: bytes | None, changes: Mapping[bytes, Mapping[bytes, bool]], no
     clock = VectorClock.next(lines[-1].clock if lines else None, now)
     added = {field: dict(values) for field, values in changes.items() if values}
     return format(_compact([*lines, MetadataLine(clock, added)] if added else lines))
+
+
+def of_remotes(data: bytes | None, wants: Callable[[bytes], bool]) -> bytes:
+    """A log whose fields are `UUID:FIELD`, with those only whose uuid is wanted."""
+    kept = []
+    for line in _compact(parse(data)):
+        changes = {field: values for field, values in line.changes.items() if wants(field.partition(b":")[0])}
+        if changes:
+            kept.append(MetadataLine(line.clock, changes))
+    return format(kept)
 
 
 def replacing(data: bytes | None, field: bytes, values: Iterable[bytes]) -> Changes:

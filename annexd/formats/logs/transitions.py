@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from annexd.errors import FormatError
@@ -33,6 +34,11 @@ def parse(data: bytes | None) -> frozenset[Transition]:
     return frozenset(found)
 
 
-def format(transitions: frozenset[Transition]) -> bytes:
+def in_order(transitions: Iterable[Transition]) -> list[Transition]:
+    """The oldest first; of one time in the order in which git-annex performs them."""
+    return sorted(transitions, key=lambda entry: (entry.clock, entry.name != FORGET_GIT_HISTORY, entry.name))
+
+
+def format(transitions: Iterable[Transition]) -> bytes:
     """The log that holds these transitions."""
-    return b"".join([b"%b %b\n" % (entry.name, entry.clock.format()) for entry in sorted(transitions)])
+    return b"".join([b"%b %b\n" % (entry.name, entry.clock.format()) for entry in in_order(transitions)])

@@ -10,6 +10,9 @@ import pytest
 
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
+from annexd.errors import RefusedError
+from annexd.formats.logs.transitions import FORGET_DEAD_REMOTES, FORGET_GIT_HISTORY
+from annexd.formats.vector_clock import VectorClock
 from annexd.git.objects import Oid
 from tests.unit.annex.helpers import (
     OTHER,
@@ -95,7 +98,7 @@ def test_a_sibling_that_holds_nothing_new_is_noted_and_makes_no_commit(state: An
     [
         ("difference.log", b"u fromList [OneLevelObjectHash] timestamp=1s\n", "LevelObjectHash.*this .* is not tuned"),
         ("difference.log", b"u junk timestamp=1s\n", "tuned in a way that is not known"),
-        ("transitions.log", b"ForgetGitHistory 1s\n", "forgotten history"),
+        ("transitions.log", b"ForgetEverything 1s\n", "unknown transitions .*ForgetEverything"),
         ("transitions.log", b"what is this\n", "transitions.log"),
     ],
 )
@@ -120,6 +123,56 @@ def test_untuned_difference_logs_and_equal_transitions_do_not_stand_in_the_way(
     commit_files(annex_path, SIBLING, files)
     update = state.branch.merge_siblings()
     assert update.moved and not update.refused
+
+
+def test_what_a_sibling_has_forgotten_is_forgotten_here(state: AnnexState, annex_path: Path) -> None:
+    dead = b"%b X timestamp=1s\n" % THIRD
+    state.branch.change_many({b"aaa/bbb/%b.log" % bytes(key(1)): lambda _: b"1s 1 %b\n2s 1 %b\n" % (OTHER, THIRD)})
+    old = git(annex_path, "rev-parse", "git-annex").decode()
+    files = {"transitions.log": b"ForgetGitHistory 1s\nForgetDeadRemotes 1s\n", "trust.log": dead, "x.log": b"x\n"}
+    commit = commit_files(annex_path, SIBLING, files)
+    commit_files(annex_path, "refs/remotes/old/git-annex", {"trust.log": dead, "y.log": b"y\n"})
+    old_sibling = git(annex_path, "rev-parse", "refs/remotes/old/git-annex").decode()
+    state.branch.change(b"z.log", lambda _: b"from the journal\n")
+    update = state.branch.merge_siblings()
+    assert update.moved and not update.refused
+    assert subjects(annex_path)[-1] == b"continuing transition forget git history, forget dead remotes"
+    assert git(annex_path, "log", "-1", "--format=%P", "git-annex").decode() == commit
+    assert show(annex_path, f"aaa/bbb/{key(1)}.log") == b"1s 1 %b\n" % OTHER
+    assert [show(annex_path, f"{name}.log") for name in "xyz"] == [b"x\n", b"y\n", b"from the journal\n"]
+    ignored = (annex_path / ".git/annex/ignoredrefs").read_text().split()
+    assert set(ignored) == {old, old_sibling}
+    git(annex_path, "update-ref", "refs/remotes/late/git-annex", old)
+    assert not state.branch.merge_siblings().moved
+
+
+def test_a_sibling_that_has_not_forgotten_gives_its_lines_but_not_its_history(
+    state: AnnexState, annex_path: Path
+) -> None:
+    state.branch.forget([FORGET_GIT_HISTORY, FORGET_DEAD_REMOTES], VectorClock.at(5))
+    assert subjects(annex_path) == [b"new branch for transition forget git history, forget dead remotes"]
+    assert show(annex_path, "transitions.log") == b"ForgetGitHistory 5s\nForgetDeadRemotes 5s\n"
+    dead, gone = b"%b X timestamp=1s\n" % THIRD, b"%b gone timestamp=1s\n" % THIRD
+    files = {"trust.log": dead, "uuid.log": gone, "x.log": b"x\n"}
+    sibling = commit_files(annex_path, SIBLING, files)
+    assert state.branch.merge_siblings().moved
+    assert subjects(annex_path)[-1].startswith(b"continuing transition forget git history")
+    assert len(git(annex_path, "log", "-1", "--format=%P", "git-annex").split()) == 1
+    assert show(annex_path, "x.log") == b"x\n"
+    assert bytes(THIRD) not in show(annex_path, "uuid.log")
+    assert sibling in (annex_path / ".git/annex/ignoredrefs").read_text()
+    assert not state.branch.merge_siblings().moved
+
+
+def test_nothing_is_merged_or_forgotten_by_who_does_not_know_what_was_forgotten(
+    state: AnnexState, annex_path: Path
+) -> None:
+    state.branch.change_many({b"transitions.log": lambda _: b"ForgetEverything 1s\n"})
+    commit_files(annex_path, SIBLING, {"transitions.log": b"ForgetEverything 1s\n", "x.log": b"x\n"})
+    assert "ForgetEverything" in state.branch.merge_siblings().refused[0].reason
+    with pytest.raises(RefusedError, match="ForgetEverything"):
+        state.branch.forget([FORGET_GIT_HISTORY], VectorClock.at(5))
+    assert show(annex_path, "x.log") == b""
 
 
 def test_a_damaged_sibling_is_reported_and_harms_nothing(state: AnnexState, annex_path: Path) -> None:

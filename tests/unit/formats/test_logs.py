@@ -113,7 +113,7 @@ def test_an_unknown_tuning_spoils_the_whole_log() -> None:
 
 
 def test_transitions_are_read_and_junk_is_not_ignored() -> None:
-    log = b"ForgetDeadRemotes 1s\nForgetGitHistory 1s\n"
+    log = b"ForgetGitHistory 1s\nForgetDeadRemotes 1s\n"
     assert transitions.format(transitions.parse(log)) == log
     assert transitions.parse(None) == frozenset()
     with pytest.raises(FormatError):
