@@ -42,7 +42,8 @@ class AddPolicy:
     """Decides by dotfiles, annex.largefiles, annex.addsmallfiles and annex.addunlocked. Owned by one thread.
 
     `attributes` must know ATTRIBUTES. `when_unset` is what happens without annex.addunlocked: `git annex add` locks,
-    the assistant does not; `backend` overrides all settings. Source: git-annex, which files are annexed when adding.
+    the assistant does not; `always_unlocked` (and core.symlinks=false) and `backend` override all settings.
+    Source: git-annex, which files are annexed when adding.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class AddPolicy:
         attributes: CheckAttr,
         *,
         when_unset: AddAs = AddAs.UNLOCKED,
+        always_unlocked: bool = False,
         backend: bytes | None = None,
     ) -> None:
         self._config = config.with_config_log(settings.config)
         self._attributes = attributes
         self._when_unset = when_unset
+        self._always_unlocked = always_unlocked or not config.symlinks
         self._backend = backend
         self._matchers: dict[str, Matcher] = {}
         self._known: dict[bytes, dict[bytes, bytes]] = {}
@@ -80,6 +83,11 @@ class AddPolicy:
             return self._small("annex.largefiles does not match it", backend)
         locked = self._add_as(file) is AddAs.LOCKED
         return Decision(AddDecision.ANNEX_LOCKED if locked else AddDecision.ANNEX_UNLOCKED, backend)
+
+    def annexed(self, path: bytes, size: int, path_abs: bytes) -> AddDecision:
+        """How the file is annexed if it is to be annexed in any case. Errors as `decide`."""
+        locked = self._add_as(MatchFile(path, size, lambda: _read_head(path_abs))) is AddAs.LOCKED
+        return AddDecision.ANNEX_LOCKED if locked else AddDecision.ANNEX_UNLOCKED
 
     def wants_annexed(self, path: bytes, size: int, path_abs: bytes) -> bool:
         """Whether an expression is set and sends the file to the annex: what `git add` goes by. Errors as `decide`."""
@@ -116,6 +124,8 @@ class AddPolicy:
         return self._config.shared_large_files
 
     def _add_as(self, file: MatchFile) -> AddAs:
+        if self._always_unlocked:
+            return AddAs.UNLOCKED
         setting = self._config.add_unlocked
         if setting is None:
             return self._when_unset

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from annexd.annex.add_policy import ATTRIBUTES, AddDecision, AddPolicy
+from annexd.annex.adjusted import unlocks_new_files
 from annexd.annex.commit import REMOVE, IndexUpdate
 from annexd.annex.ingest import AddAs, IngestOptions, ingest_file
 from annexd.annex.location_log import Presence
@@ -64,8 +65,9 @@ class Adder:
         self._attributes = CheckAttr(state.repo, ATTRIBUTES)
         self._options = IngestOptions.of(state.config)
         self._policy = AddPolicy(
-            state.config, state.settings, self._attributes, when_unset=when_unset, backend=backend
-        )
+            state.config, state.settings, self._attributes,
+            when_unset=when_unset, always_unlocked=unlocks_new_files(state.refs.head()), backend=backend,
+        )  # fmt: skip
 
     def add(self, path: bytes, on_start: OnStart | None = None) -> Added | None:
         """Take the file at `path` into the annex, or tell that it belongs into git; None when it is left alone.
@@ -115,7 +117,7 @@ class Adder:
         if self._force is Force.GIT:
             return Added(None)
         if self._force is Force.ANNEX and add_to in (AddDecision.GIT, AddDecision.SKIP):
-            add_to = AddDecision.ANNEX_LOCKED
+            add_to = self._policy.annexed(path, status.st_size, path_abs)
         if add_to is AddDecision.SKIP:
             return None
         if add_to is AddDecision.GIT:

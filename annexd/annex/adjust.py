@@ -5,7 +5,8 @@ Source: git-annex, `git annex adjust`.
 
 from __future__ import annotations
 
-from annexd.annex.adjusted import adjusting_commit, move_to, original_ref, propagate
+from annexd.annex import adjust_log
+from annexd.annex.adjusted import Propagated, adjusting_commit, move_to, original_ref, propagate
 from annexd.annex.adjusted_trees import adjusted_tree
 from annexd.annex.checkout import CheckoutResult, apply_tree
 from annexd.annex.commit import tree_of
@@ -42,7 +43,8 @@ def enter(
         raise UserError("there are no commits yet", hint="commit something first")
     branch = adjusted_from(original, adjustment)
     if branch.ref == head.ref:
-        return refresh(annex, deadline)
+        stands = propagate(annex, deadline)
+        return CheckoutResult() if stands is None else adjust_again(annex, branch, stands, deadline)
     if annex.refs.read(branch.ref) is not None and not overwrite:
         name, base = (display(ref.removeprefix(HEADS)) for ref in (branch.ref, original))
         raise BranchExists(
@@ -58,13 +60,25 @@ def enter(
 def refresh(annex: AnnexState, deadline: Deadline) -> CheckoutResult:
     """Bring the adjusted branch that is checked out up to date with what content is here; commits on it are kept.
 
-    Nothing is done on other branches. Raises what `propagate` and `apply_tree` do.
+    Nothing is done on other branches, and where no content came or went. Raises what `propagate` and `apply_tree` do.
     """
     branch = adjusted_branch(annex.refs.head().ref)
     stands = propagate(annex, deadline)
-    if branch is None or stands is None or (branch.adjustment.is_stable and not stands.is_stale):
+    if branch is None or stands is None:
         return CheckoutResult()
-    return move_to(annex, branch, stands, stands.original, deadline)[0]
+    if not stands.is_stale and (branch.adjustment.is_stable or not adjust_log.is_due(annex.layout)):
+        return CheckoutResult()
+    return adjust_again(annex, branch, stands, deadline)
+
+
+def adjust_again(
+    annex: AnnexState, branch: AdjustedBranch, stands: Propagated, deadline: Deadline
+) -> CheckoutResult:
+    """Adjust the original branch anew as it `stands`, whatever the adjusted one has. Raises what `apply_tree` does."""
+    result, _ = move_to(annex, branch, stands, stands.original, deadline)
+    if not result.blocked:
+        adjust_log.done(annex.layout)
+    return result
 
 
 def _enter(annex: AnnexState, branch: AdjustedBranch, deadline: Deadline) -> CheckoutResult:
@@ -90,6 +104,8 @@ def _enter(annex: AnnexState, branch: AdjustedBranch, deadline: Deadline) -> Che
         raise
     if result.blocked:
         _go_back(annex, head.ref, branch, before[0])
+    else:
+        adjust_log.done(annex.layout)
     return result
 
 

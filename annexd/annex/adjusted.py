@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from annexd.annex.adjusted_trees import adjusted_tree, reversed_tree
+from annexd.annex.adjusted_trees import Adjuster, adjusted_tree, reversed_tree
 from annexd.annex.checkout import CheckoutResult, apply_tree
 from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import RefMoved, RepositoryError
-from annexd.formats.adjustment import AdjustedBranch, adjusted_branch
+from annexd.formats.adjustment import AdjustedBranch, Hide, adjusted_branch
+from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.commit import Commit, build_commit
 from annexd.git.history import is_ancestor, merge_base, read_commit
@@ -107,6 +108,32 @@ def original_ref(head: Head) -> bytes | None:
     """The full name of the branch whose history is exchanged with others, for the HEAD given."""
     branch = adjusted_branch(head.ref)
     return head.ref if branch is None else branch.original
+
+
+def unlocks_new_files(head: Head) -> bool:
+    """Whether files that are added on the branch given have to be unlocked. Source: git-annex, adding files there."""
+    branch = adjusted_branch(head.ref)
+    return branch is not None and branch.adjustment.unlocks
+
+
+def tree_with_hidden_files(annex: AnnexState) -> Oid | None:
+    """The tree that has all files: HEAD's, or that of the original branch where the adjusted one hides some."""
+    head = annex.refs.head()
+    branch = adjusted_branch(head.ref)
+    basis = None
+    if branch is not None and branch.adjustment.hide is not Hide.NOTHING:
+        basis = annex.refs.read(branch.basis)
+    return tree_of(annex.objects, basis or head.oid)
+
+
+def hidden_keys(annex: AnnexState, branch: AdjustedBranch, old: Oid, new: Oid) -> list[Key]:
+    """Keys that the original branch got between two of its commits, and the adjusted one hides for want of content."""
+    if branch.adjustment.hide is Hide.NOTHING:
+        return []
+    changes = Trees(annex.objects).diff(_tree(annex, old), _tree(annex, new))
+    files = [(change.path, change.new) for change in changes if change.new is not None]
+    keys = set(Adjuster(annex, branch.adjustment).keys(files).values())
+    return [key for key in keys if not annex.store.is_present(key)]
 
 
 def _standing(annex: AnnexState, branch: AdjustedBranch, head: Head) -> Propagated | None:

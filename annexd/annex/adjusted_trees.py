@@ -54,7 +54,7 @@ class Adjuster:
 
     def adjust(self, files: Sequence[tuple[bytes, Blob]]) -> Iterator[tuple[bytes, Blob, Blob | None]]:
         """(path, before, after) of each file; None for one that is hidden."""
-        keys = self._keys(files)
+        keys = self.keys(files)
         for path, blob in files:
             key = keys.get(blob)
             yield path, blob, blob if key is None else self._adjusted(path, blob, key)
@@ -82,7 +82,7 @@ class Adjuster:
         target = link_target(path, self._annex.layout.link_object_path(key))
         return MODE_LINK, self._annex.objects.add(BLOB, target)
 
-    def _keys(self, files: Iterable[tuple[bytes, Blob]]) -> dict[Blob, Key]:
+    def keys(self, files: Iterable[tuple[bytes, Blob]]) -> dict[Blob, Key]:
         """The keys of those blobs that stand for annexed content."""
         wanted = {blob for _, blob in files if self._may_matter(blob[0])}
         oids = list({oid for _, oid in wanted})

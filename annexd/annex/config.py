@@ -65,6 +65,8 @@ class AnnexConfig:
     shared_large_files: str | None = None
     """annex.largefiles of config.log."""
     dotfiles: bool = False
+    adjusted_branch_refresh: int = 0
+    """annex.adjustedbranchrefresh: 0 for never, more for after commands that brought content or took it away."""
     add_unlocked: str | None = None
     """annex.addunlocked: a boolean or an expression; None when unset."""
     add_small_files: bool = True
@@ -132,6 +134,7 @@ class AnnexConfig:
             backend=backend.split()[0] if backend and backend.split() else None,
             large_files=git.get("annex.largefiles"),
             dotfiles=git.get_bool("annex.dotfiles", False),
+            adjusted_branch_refresh=_refresh(git.get("annex.adjustedbranchrefresh")),
             add_unlocked=git.get("annex.addunlocked"),
             add_small_files=git.get_bool("annex.addsmallfiles", True),
             git_add_to_annex=git.get_bool("annex.gitaddtoannex", True),
@@ -258,6 +261,14 @@ def _converts_line_ends(git: GitConfig) -> bool:
     """Source: git, core.autocrlf (only "true" concerns checkouts) and core.eol."""
     auto = (git.get("core.autocrlf") or "false").lower()
     return (auto != "input" and git.get_bool("core.autocrlf", False)) or (git.get("core.eol") or "").lower() == "crlf"
+
+
+def _refresh(value: str | None) -> int:
+    """A number, or a boolean; what is neither counts as 0, as with git-annex."""
+    text = (value or "0").strip()
+    if text.isascii() and text.isdigit():
+        return int(text)
+    return 1 if _boolean(text.encode("utf-8", "surrogateescape")) else 0
 
 
 def _size(git: GitConfig, name: str, default: int) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from annexd.annex.adjusted import unlocks_new_files
 from annexd.annex.commit import REMOVE, IndexUpdate
 from annexd.annex.shared import SharedAnnex
 from annexd.annex.unfinished import at_work
@@ -112,7 +113,8 @@ class BatchMaker:
         """Look at the settings as they are now; once for a batch, as it costs a look at the git-annex branch."""
         with self._shared.locked() as annex:
             settings = annex.settings
-            self._intake.prepare(annex.config, settings, annex.store)
+            unlocked = unlocks_new_files(annex.refs.head())
+            self._intake.prepare(annex.config, settings, annex.store, always_unlocked=unlocked)
             self._description = settings.descriptions.get(annex.uuid, b"")
 
     # Under the turn: what is each path?

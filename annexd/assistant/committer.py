@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from annexd.annex.adjusted import propagate
 from annexd.annex.commit import REMOVE, CommitResult, IndexUpdate, settle, stage_and_commit
 from annexd.annex.durability import make_durable
 from annexd.annex.index_repair import repair_index
 from annexd.annex.shared import SharedAnnex
+from annexd.annex.state import AnnexState
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.batch import Batch, BatchMaker
 from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved, nudge
@@ -25,6 +27,7 @@ from annexd.assistant.root_guard import RootGuard
 from annexd.assistant.status import Severity, StatusBoard
 from annexd.assistant.turn import WorkTreeTurn
 from annexd.errors import AnnexError, BusyError, FormatError, RefMoved
+from annexd.formats.adjustment import adjusted_branch
 from annexd.formats.key import Key
 from annexd.git.objects import Oid
 from annexd.system.logging import get_logger
@@ -232,7 +235,11 @@ class Committer:
                 if any(update.mode == REMOVE for update in updates) and not self._guard.is_root_there():
                     self._root_is_gone()
                     return
-                result = stage_and_commit(annex, updates, message, Deadline(LOCK_WAIT), on_moved=self._announce)
+                is_adjusted = adjusted_branch(annex.refs.head().ref) is not None
+                on_moved = self._on_commit if is_adjusted else self._announce
+                result = stage_and_commit(annex, updates, message, Deadline(LOCK_WAIT), on_moved=on_moved)
+                if is_adjusted and result is not None:
+                    self._propagate(annex, result.new)
         except RefMoved:
             self._wait_for_others("HEAD moved meanwhile", at_once=True)
         except BusyError as error:
@@ -241,6 +248,15 @@ class Committer:
             self._failed(error)
         else:
             self._committed(updates, result)
+
+    def _propagate(self, annex: AnnexState, commit: Oid) -> None:
+        """The commit is on an adjusted branch; others get it when it is on the original one."""
+        try:
+            stands = propagate(annex, Deadline(LOCK_WAIT))
+        except (AnnexError, OSError) as error:
+            log.info("propagate.waits", reason=str(error))      # the merger, whom the ref tells, tries again
+        else:
+            self._announce(commit if stands is None else stands.adjusted)
 
     def _announce(self, commit: Oid) -> None:
         """The branch moved: what is pushed need not wait for the index."""

@@ -55,15 +55,18 @@ class Intake:
         self._ignores = CheckIgnore(repo)
         self._options = IngestOptions()
         self._policy: AddPolicy | None = None
-        self._seen: tuple[AnnexConfig, Settings] | None = None
+        self._seen: tuple[AnnexConfig, Settings, bool] | None = None
 
-    def prepare(self, config: AnnexConfig, settings: Settings, store: ObjectStore) -> None:
+    def prepare(
+        self, config: AnnexConfig, settings: Settings, store: ObjectStore, *, always_unlocked: bool = False
+    ) -> None:
         """Act by these settings from now on."""
         self._store = store
-        if self._seen is None or self._seen[0] is not config or self._seen[1] is not settings:
-            self._seen = (config, settings)
+        seen = (config, settings, always_unlocked)
+        if self._seen is None or any(now is not before for now, before in zip(seen, self._seen, strict=True)):
+            self._seen = seen
             self._options = IngestOptions.of(config)
-            self._policy = AddPolicy(config, settings, self._attributes)
+            self._policy = AddPolicy(config, settings, self._attributes, always_unlocked=always_unlocked)
 
     def forget_rules(self) -> None:
         """.gitignore or .gitattributes changed: read them anew."""

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+from annexd.annex.adjust import adjust_again
+from annexd.annex.adjusted import propagate
 from annexd.annex.branch import SETTINGS_LOGS, BranchUpdate
 from annexd.annex.branch_commit import BRANCH
+from annexd.annex.checkout import CheckoutResult
 from annexd.annex.shared import OwnState, SharedAnnex
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import unfinished
@@ -22,6 +25,7 @@ from annexd.assistant.status import Severity, StatusBoard
 from annexd.assistant.transfer_scanner import KeyDelta
 from annexd.assistant.turn import WorkTreeTurn
 from annexd.errors import AnnexError, BusyError, RefusedError
+from annexd.formats.adjustment import AdjustedBranch, adjusted_branch
 from annexd.formats.branch_paths import key_of_location_log
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -106,6 +110,8 @@ class Merger:
         self._on_head_moved = on_head_moved
         self._tip: Oid | None = None
         self._head: Oid | None = None
+        self._adjusted: AdjustedBranch | None = None    # the branch that is checked out, if it is one
+        self._presence_changed = True                   # so that it has to be looked at which files it shows
         self._own_steps: dict[Oid | None, Oid | None] = {}      # of the git-annex branch, made by our other threads
         self._own_heads: set[Oid] = set()
         self._writers: Latest[int] = Latest(0)
@@ -163,6 +169,7 @@ class Merger:
                 self._merge_annex_branch(frozenset() if everything else news)
             if everything or not all(ref.endswith(b"/git-annex") for ref in news) or not news:
                 self._note_head()
+                self._follow_adjusted()
                 self._merge_trees(stop)
             self._alerts.clear("merge-failed")
         except BusyError as error:
@@ -225,6 +232,7 @@ class Merger:
     def _tell_of_keys(self, keys: Iterable[Key]) -> None:
         waiting = iter(keys)
         here: list[Key] = []
+        self.presence_changed()
         while batch := list(islice(waiting, BATCH)):
             with self._shared.locked() as annex:
                 self._requests.news(annex, batch)
@@ -232,10 +240,17 @@ class Merger:
             here += [key for key in batch if store.is_present(key)]
         self.populate(here)
 
+    def presence_changed(self) -> None:
+        """Content came or went here, which may show or hide files of an adjusted branch. Any thread."""
+        if self._adjusted is not None and not self._adjusted.adjustment.is_stable:
+            self._presence_changed = True
+            self._news.put(self._adjusted.basis)
+
     def populate(self, keys: Sequence[Key]) -> None:
         """Put the content of these keys into the files that still are pointers. Any thread; waits for the turn."""
         if not keys:
             return
+        self.presence_changed()
         try:
             with self._turn.held() as annex:
                 result = populate(annex, keys)
@@ -259,6 +274,7 @@ class Merger:
             is_left = head.detached and unfinished(annex) is None
         before, self._head = self._head, head.oid
         branch = branch_to_sync(head)
+        self._adjusted = adjusted_branch(head.ref)
         self._tell_branch(head, branch, is_left=is_left)
         if head.oid is None or head.oid == before:
             return
@@ -272,11 +288,11 @@ class Merger:
 
     def _tell_branch(self, head: Head, branch: bytes | None, *, is_left: bool) -> None:
         self._board.set(branch=display(branch) if branch is not None else "")
-        if head.ref is not None and head.ref.startswith(HEADS + ADJUSTED):
+        if branch is None and head.ref is not None and head.ref.startswith(HEADS + ADJUSTED):
             self._alerts.raise_alert(
                 "adjusted",
-                "an adjusted branch is checked out: its history is not exchanged with remotes yet",
-                hint="git annex sync does it, or check out the branch that it was made from",
+                "an adjusted branch of an unknown kind is checked out: its history is not exchanged with remotes",
+                hint="check out the branch that it was made from",
             )
         else:
             self._alerts.clear("adjusted")
@@ -288,6 +304,38 @@ class Merger:
             )
         else:
             self._alerts.clear("detached")
+
+    def _follow_adjusted(self) -> None:
+        """On an adjusted branch: what a person committed there goes to the original one, and files follow content."""
+        if self._adjusted is None:
+            return
+        is_due, self._presence_changed = self._presence_changed, False
+        try:
+            with self._turn.held() as annex:
+                stands = propagate(annex, Deadline(0.0))
+                if stands is None:
+                    return
+                branch = adjusted_branch(annex.refs.head().ref) or self._adjusted
+                is_due = stands.is_stale or (is_due and not branch.adjustment.is_stable)
+                result = adjust_again(annex, branch, stands, Deadline(0.0)) if is_due else CheckoutResult()
+                self._head = annex.refs.head().oid
+                self._own_heads.update(filter(None, (stands.adjusted, self._head)))
+        except BaseException:
+            self._presence_changed = self._presence_changed or is_due
+            raise
+        if stands.made:
+            log.info("propagate.finished", commits=len(stands.made))
+            self._commits.put(Commit(Moved.TREE))
+        self._adjusted_again(result)
+
+    def _adjusted_again(self, result: CheckoutResult) -> None:
+        if result.blocked:      # these are committed first; their commit is news, and this is due again then
+            now = time.monotonic()
+            self._changes.put_many([Change(path, ChangeKind.APPEARED, now) for path in result.blocked])
+            self._presence_changed = True
+        elif result.written or result.removed:
+            log.info("adjust.finished", written=result.written, removed=result.removed)
+            self._on_index_written()
 
     def _merge_trees(self, stop: StopSignal) -> None:
         with self._shared.locked() as annex:

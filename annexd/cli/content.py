@@ -37,6 +37,7 @@ class Remotes:
 
     def __init__(self, call: Invocation) -> None:
         annex = call.annex()
+        self.call = call
         self.specs: tuple[RemoteSpec, ...] = tuple(sorted(load_specs(annex), key=lambda spec: spec.cost))
         self.names = Names(annex)
         self.news = call.news
@@ -141,6 +142,7 @@ class Arrivals:
             keys, self._keys = self._keys, []
         if not keys or annex.layout.work_tree is None:
             return
+        self._call.presence_changed = True
         for path, reason in populate(annex, keys).failed:
             self._call.reporter.error(f"{display(path)}: {reason}")
 

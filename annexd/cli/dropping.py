@@ -66,6 +66,7 @@ def drop_item(
     try:
         if source is None:
             drop_here(annex, item.key, copies, others)
+            remotes.call.presence_changed = True
         else:
             drop_there(annex, item.key, copies, remotes.live(annex, source), others)
     except NotEnoughCopies as problem:

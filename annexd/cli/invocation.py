@@ -39,6 +39,7 @@ class Invocation:
         self.command = command
         self.acted = False      # whether any action began
         self.is_interrupted = False     # whether Ctrl-C asked the jobs to end
+        self.presence_changed = False   # whether content came or went here
         self._options = options
         self._annex: AnnexState | None = None
         self.reporter: Reporter = _reporter(program, command, options)
@@ -162,6 +163,10 @@ class Invocation:
 
     def finish(self) -> int:
         """The end of all actions: say how many failed; the exit status, 101 when a limit left something undone."""
+        if self.presence_changed:
+            from annexd.cli.adjusting import follow_presence
+
+            follow_presence(self)
         status = self.reporter.finish()
         return LIMIT_REACHED if self.budget.was_reached else status
 

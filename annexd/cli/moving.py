@@ -219,6 +219,7 @@ class Moving:
         copies = self._copies(annex, item, annex.uuid, _uuid(spec), target_had_it=target_had_it)
         try:
             drop_here(annex, item.key, copies, witnesses(self.remotes, annex, item))
+            self.remotes.call.presence_changed = True
         except NotEnoughCopies as problem:
             raise self._say_unsafe(annex, item, action, problem, annex.uuid, "here") from problem
 

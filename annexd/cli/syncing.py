@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from annexd.annex.state import AnnexState
+from annexd.cli.adjusting import follow_adjusted, hidden_items
 from annexd.cli.arguments import Parser, add_jobs
 from annexd.cli.content import Arrivals, Remotes, fetch, send
 from annexd.cli.invocation import Failed, Invocation
@@ -99,6 +100,8 @@ class Sync:
             add_everything(self._call)
         if self._parts.commit and not only_annex:
             self._commit()
+        if not only_annex:
+            follow_adjusted(self._call)
         specs = list(self._chosen())
         try:
             if self._parts.pull:
@@ -106,6 +109,8 @@ class Sync:
             if self._moves_content():
                 self._move_content(specs)
             self._call.save()
+            if self._call.presence_changed:
+                follow_adjusted(self._call)
             if self._parts.push:
                 for spec in specs:
                     self._push(spec, only_annex=only_annex)
@@ -138,7 +143,8 @@ class Sync:
 
     def _pull_all(self, specs: list[RemoteSpec], *, only_annex: bool) -> None:
         if self._branch is not None and not only_annex:
-            self._merge_if_there(local_synced(self._branch))
+            for ref in (HEADS + self._branch, local_synced(self._branch)):
+                self._merge_if_there(ref)
         for spec in specs:
             if may_fetch(spec):
                 self._pull(spec, only_annex=only_annex)
@@ -190,6 +196,7 @@ class Sync:
             return
         arrivals = Arrivals(self._call)
         words = Namespace(words=self._options.content_of, all=self._options.all)
+        hidden = None if words.words or words.all else hidden_items(self._call)
 
         def move(annex: AnnexState, item: Item) -> bool:
             did = self._get(annex, item, usable, arrivals)
@@ -204,7 +211,7 @@ class Sync:
             return items        # what is left of them is seen when each is looked at
 
         try:
-            run_jobs(self._call, seek(self._call, words), Task(move, act_on_many=move_many))
+            run_jobs(self._call, hidden or seek(self._call, words), Task(move, act_on_many=move_many))
         finally:
             arrivals.settle(self._annex)
 

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from annexd.annex.adjusted import Propagated, hidden_keys, move_to, original_ref, propagate
 from annexd.annex.checkout import apply_tree
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import DifferencesRefused, RepositoryError
+from annexd.formats.adjustment import adjusted_branch
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.commit import Identity, Signature, build_commit
@@ -64,10 +66,13 @@ class MergeReport:
 
 
 def branch_to_sync(head: Head) -> bytes | None:
-    """The name of the branch whose history is exchanged; None when HEAD is detached or on an adjusted branch."""
-    if head.ref is None or not head.ref.startswith(HEADS):
+    """The name of the branch whose history is exchanged: on an adjusted branch the original one. None when HEAD is
+    detached, or on an adjusted branch of a kind that is not known.
+    """
+    ref = original_ref(head)
+    if ref is None or not ref.startswith(HEADS):
         return None
-    branch = head.ref[len(HEADS) :]
+    branch = ref[len(HEADS) :]
     return None if branch.startswith(ADJUSTED) or branch == b"git-annex" else branch
 
 
@@ -83,8 +88,11 @@ def remote_refs(remote: str, branch: bytes) -> tuple[bytes, bytes]:
 
 
 def refs_to_merge(branch: bytes, remotes: Iterable[str]) -> tuple[bytes, ...]:
-    """All refs whose history belongs into `branch`. Source: git-annex, order of one sync."""
-    return (local_synced(branch), *(ref for remote in remotes for ref in remote_refs(remote, branch)))
+    """All refs whose history belongs into `branch`. Source: git-annex, order of one sync.
+
+    The branch itself is among them: when an adjusted one is checked out instead, others may push to it.
+    """
+    return (HEADS + branch, local_synced(branch), *(ref for remote in remotes for ref in remote_refs(remote, branch)))
 
 
 def merge_into_head(
@@ -94,14 +102,16 @@ def merge_into_head(
 
     Conflicts are resolved if `resolves`, or annex.resolvemerge where that is None. Nothing is changed on one that is
     not, or when local changes are in the way. Raises BusyError while a person merges or holds the index, RefMoved when
-    HEAD moved meanwhile.
+    HEAD moved meanwhile. On an adjusted branch the original one is merged with, and the adjusted one follows.
     """
     refuse_apart(annex, ref)
     theirs = annex.refs.read(ref)
+    stands = None if theirs is None else propagate(annex, deadline)
     head = annex.refs.head()
-    if theirs is None or head.ref is None:
+    original = original_ref(head)
+    if theirs is None or head.ref is None or original is None:
         return MergeReport(MergeKind.UP_TO_DATE, ref)
-    ours = head.oid
+    ours = head.oid if stands is None else stands.original
     if ours is None:
         refuse_when_unfinished(annex)
         return _move(annex, MergeReport(MergeKind.ADOPTED, ref, None, theirs), head.ref, deadline)
@@ -110,13 +120,13 @@ def merge_into_head(
         return MergeReport(MergeKind.UP_TO_DATE, ref, ours, ours)
     refuse_when_unfinished(annex)
     if relation is Relation.AHEAD:
-        return _move(annex, MergeReport(MergeKind.FAST_FORWARD, ref, ours, theirs), head.ref, deadline)
+        return _move(annex, MergeReport(MergeKind.FAST_FORWARD, ref, ours, theirs), head.ref, deadline, stands)
     resolves = annex.config.resolve_merge if resolves is None else resolves
-    merged = merge_commits(annex, head.ref, ours, theirs, resolves=resolves)
+    merged = merge_commits(annex, original, ours, theirs, resolves=resolves)
     if merged.new is None:
         return MergeReport(MergeKind.CONFLICT, ref, ours, ours, merged.paths)
     report = MergeReport(MergeKind.MERGED, ref, ours, merged.new, resolved=merged.resolved)
-    return _move(annex, report, head.ref, deadline)
+    return _move(annex, report, head.ref, deadline, stands)
 
 
 class Merged(NamedTuple):
@@ -184,10 +194,20 @@ def _committed(annex: AnnexState, oid: Oid) -> Signature:
     return commit.committer
 
 
-def _move(annex: AnnexState, report: MergeReport, head: bytes, deadline: Deadline) -> MergeReport:
-    """Go where the report says that we are now."""
+def _move(
+    annex: AnnexState, report: MergeReport, head: bytes, deadline: Deadline, stands: Propagated | None = None
+) -> MergeReport:
+    """Go where the report says that we are now; on an adjusted branch, which `stands` there, by way of the original."""
     old, new = report.old, report.new
     assert new is not None
+    branch = adjusted_branch(head)
+    if stands is not None and branch is not None:
+        result, commit = move_to(annex, branch, stands, new, deadline)
+        if result.blocked:
+            at = stands.adjusted
+            return MergeReport(MergeKind.BLOCKED, report.ref, at, at, tuple(result.blocked))
+        missing = (*result.missing, *hidden_keys(annex, branch, stands.original, new))
+        return replace(report, old=stands.adjusted, new=commit, missing=missing, written=result.written)
     old_tree = None if old is None else tree_of(annex, old)
     result = apply_tree(annex, old_tree, tree_of(annex, new), new_head=(head, old, new), deadline=deadline)
     if result.blocked:

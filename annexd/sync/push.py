@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from annexd.annex.adjusted import original_ref
 from annexd.annex.state import AnnexState
 from annexd.errors import AnnexError, BusyError, DifferencesRefused, GitError
+from annexd.formats.adjustment import adjusted_branch
 from annexd.git import remotes as git_remotes
 from annexd.git.objects import Oid
 from annexd.git.pack_transfer import Delivery, DirectDelivery, Outcome
@@ -110,7 +112,7 @@ class RemotePusher:
         annex, there = self._annex, delivery.refs
         if branch is None or (ours := annex.refs.read(HEADS + branch)) is None:
             return []
-        is_checked_out = not delivery.other.is_bare and there.head().ref == HEADS + branch
+        is_checked_out = not delivery.other.is_bare and original_ref(there.head()) == HEADS + branch
         target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
         known = {there.read(HEADS + branch), there.read(target)}
         return [] if any(_contains(annex, oid, ours) for oid in known) else [Delivery(target, ours)]
@@ -177,7 +179,7 @@ def _git_push(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop: S
     is_new = branch is not None and ours is not None and not _tracks(annex, spec, (branch, SYNCED + branch), ours)
     if branch is not None and is_new:
         directly = git_remotes.push(annex.repo, spec.name, [HEADS + branch], stop=stop)
-        if not _all_ok(directly):
+        if not _all_ok(directly) or _has_adjusted(annex, spec, branch):
             specs.append(HEADS + branch + b":" + HEADS + SYNCED + branch)
     tip = annex.branch.tip()
     if tip is not None and not _tracks(annex, spec, (ANNEX, SYNCED + ANNEX), tip):
@@ -193,6 +195,13 @@ def _git_push(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop: S
     reason = "; ".join(result.reason for result in refused)
     is_old = any(result.rejected for result in refused)
     return PushOutcome(PushKind.REJECTED if is_old else PushKind.FAILED, reason)
+
+
+def _has_adjusted(annex: AnnexState, spec: RemoteSpec, branch: bytes) -> bool:
+    """Whether the branch may be checked out there adjusted: then nobody there looks at the branch itself."""
+    prefix = REMOTES + os.fsencode(spec.name) + b"/"
+    found = (adjusted_branch(HEADS + ref.removeprefix(prefix)) for ref in annex.refs.list(prefix + b"adjusted/"))
+    return any(other is not None and other.original == HEADS + branch for other in found)
 
 
 def _all_ok(results: Sequence[git_remotes.PushResult]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
+from annexd.annex.adjusted import tree_with_hidden_files
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
 from annexd.annex.tree_keys import TreeKeys
@@ -209,9 +210,8 @@ class ScanPass:
 
 
 def tree_here(annex: AnnexState) -> Oid:
-    """The tree of the commit that is checked out."""
-    head = annex.refs.head().oid
-    return EMPTY_TREE if head is None else tree_of_commit(annex, head)
+    """The tree of the commit that is checked out, or the one that it hides files of."""
+    return tree_with_hidden_files(annex) or EMPTY_TREE
 
 
 def tree_of_commit(annex: AnnexState, commit: Oid) -> Oid:

@@ -222,8 +222,8 @@ def test_delayadd_leaves_a_new_file_alone_for_a_while(running: Pair) -> None:
     eventually(lambda: b.has("delayed", b"delayed"), SYNC_LIMIT, "the file in the end")
 
 
-def test_an_adjusted_branch_is_told(running: Pair) -> None:
+def test_an_adjusted_branch_of_an_unknown_kind_is_told(running: Pair) -> None:
     a, _ = running
     running.assert_syncs("before")
-    a.git("checkout", "-q", "-b", "adjusted/main(unlocked)")
+    a.git("checkout", "-q", "-b", "adjusted/main(enlightened)")
     a.wait_for_alert("adjusted")

@@ -118,16 +118,18 @@ def test_a_history_of_its_own_is_merged_too(two: Two) -> None:
 @pytest.mark.parametrize(("head", "branch"), [
     (Head(b"refs/heads/main", None), b"main"),
     (Head(b"refs/heads/topic/x", None), b"topic/x"),
-    (Head(b"refs/heads/adjusted/main(unlocked)", None), None),
+    (Head(b"refs/heads/adjusted/main(unlocked)", None), b"main"),
+    (Head(b"refs/heads/adjusted/main(enlightened)", None), None),
     (Head(b"refs/heads/git-annex", None), None),
     (Head(None, Oid(bytes(20))), None),
 ])
-def test_only_an_ordinary_branch_is_synced(head: Head, branch: bytes | None) -> None:
+def test_an_ordinary_branch_is_synced_for_an_adjusted_one_its_original(head: Head, branch: bytes | None) -> None:
     assert branch_to_sync(head) == branch
 
 
 def test_the_refs_to_merge_are_those_of_git_annex_sync() -> None:
     assert refs_to_merge(b"main", ["origin"]) == (
+        b"refs/heads/main",
         b"refs/heads/synced/main",
         b"refs/remotes/origin/main",
         b"refs/remotes/origin/synced/main",
