@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from annexd.annex import head_journal, odd_pointers
 from annexd.annex.checkout_bulk import Bulk
+from annexd.annex.checkout_convert import Conversions
 from annexd.annex.checkout_plan import Blobs, Step, make_plan
 from annexd.annex.checkout_run import CheckoutResult, Run
 from annexd.annex.head_finish import catch_up
@@ -74,7 +75,8 @@ def apply_tree(
         plan = make_plan(changes, edit.index, work, blobs, state.store, goes_on=_goes_on(state, move))
         if plan.blocked:
             return CheckoutResult(blocked=plan.blocked)
-        run = Run(state, work, blobs, {})
+        conversions = Conversions(state, blobs, edit.index, {change.path: change.new for change in changes})
+        run = Run(state, work, blobs, conversions)
         head_journal.note(state.layout, move)
         try:
             run.execute(plan)
@@ -83,6 +85,8 @@ def apply_tree(
         except BaseException:
             _back_out(run, edit, state)
             raise
+        finally:
+            conversions.close()
         reach("checkout-before-index")
         _update_index(edit, run.stats, plan.steps)
         edit.save()

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from annexd.annex.checkout_bulk import Bulk, failure
+from annexd.annex.checkout_convert import Conversions
 from annexd.annex.checkout_items import Item, Result
 from annexd.annex.checkout_plan import Blobs, Plan, Step, is_cut_off
 from annexd.annex.checkout_worker import COLLIDED, CONTENT, LOST
 from annexd.annex.ingest import store_content
+from annexd.annex.objects import PART
 from annexd.annex.state import AnnexState
 from annexd.annex.work_entries import EXECUTABLE_MODE, GITLINK_MODE, LINK_MODE
 from annexd.annex.work_files import WorkFiles, unchanged
-from annexd.errors import AnnexError, ContentChanged
+from annexd.errors import AnnexError, ContentChanged, UnsafePath
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.tree import Blob
@@ -47,11 +48,9 @@ class CheckoutResult:
 
 
 class Run:
-    """One checkout. `stats` are those of the files as they are now; `converted` the files that git has written for us,
-    by path.
-    """
+    """One checkout. `stats` are those of the files as they are now."""
 
-    def __init__(self, state: AnnexState, work: WorkFiles, blobs: Blobs, converted: Mapping[bytes, bytes]) -> None:
+    def __init__(self, state: AnnexState, work: WorkFiles, blobs: Blobs, conversions: Conversions) -> None:
         self.result = CheckoutResult()
         self.stats: dict[bytes, os.stat_result] = {}
         self._state = state
@@ -59,7 +58,8 @@ class Run:
         self._blobs = blobs
         self._store = state.store
         self._thin = state.config.thin
-        self._converted = dict(converted)
+        self._conversions = conversions
+        self._converted: dict[bytes, bytes] = {}    # files that git has written for us, by path
         self._done: list[Step] = []
         self._made: set[bytes] = set()        # directories that were needed
         self._again: list[Step] = []        # what workers could not write
@@ -78,6 +78,9 @@ class Run:
             self._work.remove_empty_directories(directory)
         for directory in plan.directories:
             self._clear_directory(directory)
+        self._converted = self._conversions.written_by_git({
+            step.path: step.new for step in plan.steps if step.new is not None and not step.is_done
+        })  # fmt: skip
         bulk = Bulk(self._state)
         eligible = [step for step in plan.steps if step.new is not None and self._is_eligible(step, step.new)]
         if not bulk.is_worth(len(eligible)):
@@ -92,6 +95,10 @@ class Run:
         """Bring back what was there, as far as nobody changed it since; the stat of what was brought back."""
         stats = self.stats
         self.stats = {}
+        with suppress(AnnexError, OSError):
+            self._converted = self._conversions.written_by_git({
+                step.path: step.old for step in self._done if step.old is not None
+            })  # fmt: skip
         for step in reversed(self._done):
             with suppress(AnnexError, OSError):     # somebody's newer file stays
                 if step.old is None:
@@ -102,11 +109,6 @@ class Run:
         for directory in sorted(self._made, key=len, reverse=True):
             self._work.remove_empty_directories(directory)
         return self.stats
-
-    def clean_up(self) -> None:
-        """Remove what git wrote and nobody took."""
-        for temp in self._converted.values():
-            _unlink_quietly(temp)
 
     # one after the other
 
@@ -128,7 +130,11 @@ class Run:
             self._note_missing(new)
             return
         self._made.add(_parent(step.path))
-        self._work.make_directories(_parent(step.path))
+        try:
+            self._work.make_directories(_parent(step.path))
+        except UnsafePath:
+            self._write_again(step, new)
+            return
         if step.old is not None and step.seen is not None and _differ_in_mode_only(step.old, new):
             self.stats[step.path] = self._work.set_executable(
                 step.path, step.seen, executable=new[0] == EXECUTABLE_MODE
@@ -166,7 +172,7 @@ class Run:
             self._note_missing(blob)
             return self._work.temp_symlink(self._blobs.data(oid))
         if path in self._converted:
-            return self._converted.pop(path)
+            return self._own(self._converted.pop(path))
         executable = mode == EXECUTABLE_MODE
         if key is not None:
             temp = self._work.temp_content(self._store.locate(key), key, executable=executable, thin=self._thin)
@@ -175,6 +181,14 @@ class Run:
                 return temp
             self.result.missing.append(key)
         return self._work.temp_bytes(self._blobs.data(oid), executable=executable)
+
+    def _own(self, made: bytes) -> bytes:
+        """A temporary file under a name that recovery does not take for a mere copy: the file in whose place it comes
+        will have that name for a moment.
+        """
+        temp = self._store.temp_path()
+        os.rename(made, temp)
+        return temp
 
     def _note_done(self, step: Step) -> None:
         self._done.append(step)
@@ -214,10 +228,15 @@ class Run:
         return self._blobs.key(new) is not None or self._blobs.is_loaded(oid)
 
     def _write_many(self, bulk: Bulk, steps: list[Step]) -> None:
-        for step in steps:
+        everything, steps = steps, []
+        for step in everything:
             parent = _parent(step.path)
             self._made.add(parent)
-            self._work.make_directories(parent)
+            try:
+                self._work.make_directories(parent)
+                steps.append(step)
+            except UnsafePath:
+                self._again.append(step)
         if steps:
             targets = [b""] * len(steps)
             bulk.write(
@@ -227,7 +246,7 @@ class Run:
             )
         if self._problem is not None:
             raise self._problem
-        order = {step.path: number for number, step in enumerate(steps)}
+        order = {step.path: number for number, step in enumerate(everything)}
         for step in sorted(self._again, key=lambda step: order[step.path]):
             if step.new is not None:
                 self._write_again(step, step.new)
@@ -238,7 +257,7 @@ class Run:
         mode, oid = new
         key = self._blobs.key(new)
         is_in_place = seen is None and (key is None or bulk.fits_in_place(key))
-        target = targets[number] = path if is_in_place else self._store.temp_path()
+        target = targets[number] = path if is_in_place else self._store.temp_path() + PART
         data, executable = self._blobs.data(oid), mode == EXECUTABLE_MODE
         if key is None:
             return Item(target, executable, data)
@@ -262,7 +281,7 @@ class Run:
             self.stats[path] = os.stat_result(detail)   # type: ignore[arg-type]  # see plain_stat
         else:
             try:
-                self._place(target, path, step.seen)
+                self._place(target if step.seen is None else self._own(target), path, step.seen)
             except (AnnexError, OSError) as problem_here:
                 self._problem = self._problem or problem_here
                 return

@@ -251,14 +251,14 @@ def frame(value: tuple[object, ...] | list[Result]) -> bytes:
     return len(data).to_bytes(HEAD_BYTES, "little") + data
 
 
-def main(parent: int) -> None:
+def main(parent: int, idle_seconds: float = IDLE_SECONDS) -> None:
     """Answer requests on standard input until it ends, nothing comes for a while, or the `parent` process is gone."""
     import marshal
     import select
 
     poll = select.poll()
     poll.register(0, select.POLLIN)
-    while poll.poll(IDLE_SECONDS * 1000):
+    while poll.poll(idle_seconds * 1000):
         head = _read(HEAD_BYTES)
         if len(head) < HEAD_BYTES:
             return

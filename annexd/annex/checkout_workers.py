@@ -93,6 +93,8 @@ class CheckoutWorkers:
     def _drain(self, on_result: OnResult) -> None:
         """What was begun is written all the same, so whoever undoes it has to know."""
         try:
+            for worker in self._workers:
+                worker.digest(on_result)
             self._serve(on_result)
         finally:
             self.close()
@@ -192,12 +194,16 @@ class _Worker:
 
     def receive(self, on_result: OnResult) -> bool:
         """Take an answer, and hand over more; False when there is nothing under way any more."""
-        assert self._work is not None
         piece = os.read(self.fileno(), _READ_BYTES)
         if not piece:
             self._lose(on_result)
             return False
         self._buffer += piece
+        return self.digest(on_result)
+
+    def digest(self, on_result: OnResult) -> bool:
+        """Deal with the answers that have come whole; False when there is nothing under way any more."""
+        assert self._work is not None
         while len(self._buffer) >= HEAD_BYTES:
             end = HEAD_BYTES + int.from_bytes(self._buffer[:HEAD_BYTES], "little")
             if len(self._buffer) < end:
@@ -223,8 +229,14 @@ class _Worker:
 
 
 def _tell(chunk: range, results: Sequence[Result], on_result: OnResult, work: _Work) -> None:
-    """Pass on what became of a chunk; after a failure nothing more is begun."""
+    """Pass on what became of a chunk, all of it even if we are interrupted; after a failure nothing more is begun."""
+    problem: BaseException | None = None
     for number, result in zip(chunk, results, strict=False):
         if result[0] == FAILED:
             work.stop()
-        on_result(number, result)
+        try:
+            on_result(number, result)
+        except BaseException as raised:     # noqa: BLE001  # raised again below
+            problem = problem or raised
+    if problem is not None:
+        raise problem

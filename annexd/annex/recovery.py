@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -143,7 +144,9 @@ def _clear_scratch(state: AnnexState) -> list[str]:
         if not pid.isdigit() or _is_alive(int(pid)):
             continue
         path = scratch + b"/" + name
-        if name.endswith(PART) or _is_replaceable(path):
+        if name.endswith(PART) and os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        elif name.endswith(PART) or _is_replaceable(path):
             _unlink(path)
         else:
             kept.append(_keep(state.layout, path))
