@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import floors, getting, scanning, workloads
+from tests.bench import floors, getting, reverting, scanning, workloads
 from tests.bench.measure import BenchTimeout, Result
 from tests.bench.peers import Annexd, GitAnnexAssistant, Peer, Syncthing
 from tests.bench.place import remove, work_directory
@@ -23,8 +23,8 @@ PEERS: dict[str, Callable[[Path], Peer]] = {
 }
 
 
-DEFAULT = "latency,small1000,small10000,large,start,idle,get,scan,deferred"
-WITHOUT_PEERS = {"get", "scan", "deferred"}
+DEFAULT = "latency,small1000,small10000,large,start,idle,get,scan,deferred,revert"
+WITHOUT_PEERS = {"get", "scan", "deferred", "revert"}
 
 
 def _named(peer: Annexd, name: str) -> Annexd:
@@ -149,6 +149,7 @@ def main() -> int:
             print(table(results), "\n", flush=True)
         for label, measure, count in (
             ("scan", scanning.scan, args.scan_keys), ("deferred", scanning.deferred, args.deferred),
+            ("revert", reverting.revert, args.many),
         ):  # fmt: skip
             if label in wanted:
                 results.extend(measure(top / label, count))
