@@ -72,10 +72,13 @@ def apply_tree(
         blobs = Blobs(state.objects)
         blobs.load(change.new[1] for change in changes if change.new and change.new[0] != GITLINK_MODE)
         work = WorkFiles(top, state.store)
-        plan = make_plan(changes, edit.index, work, blobs, state.store, goes_on=_goes_on(state, move))
+        conversions = Conversions(state, blobs, edit.index, {change.path: change.new for change in changes})
+        plan = make_plan(
+            changes, edit.index, work, blobs, state.store,
+            goes_on=_goes_on(state, move), is_converted=conversions.holds,
+        )  # fmt: skip
         if plan.blocked:
             return CheckoutResult(blocked=plan.blocked)
-        conversions = Conversions(state, blobs, edit.index, {change.path: change.new for change in changes})
         run = Run(state, work, blobs, conversions)
         head_journal.note(state.layout, move)
         try:

@@ -51,14 +51,29 @@ class Conversions:
         if not files:
             return {}
         attributes = self._attributes_in_trees(files)
-        texts = [*self._attributes_elsewhere(), *attributes.values()]
-        has_foreign = any(_has_foreign_filter(text) for text in texts)
-        converts = has_foreign or self._state.config.converts_line_ends or any(map(_converts, texts))
+        converts, has_foreign = self._effect_of(attributes.values())
         wanted = [path for path, blob in files.items() if converts and self._blobs.key(blob) is None]
         annexed = [path for path, blob in files.items() if has_foreign and self._blobs.key(blob) is not None]
         if not wanted and not annexed:
             return {}
         return self._check_out(files, wanted, annexed, attributes)
+
+    def holds(self, path: bytes, blob: Blob) -> bool:
+        """Whether the file is what git makes of this blob when it checks it out, where it changes anything at all.
+
+        To be asked about a file that is not the blob itself, and not annexed. Starts git. Raises GitError.
+        """
+        converts, _ = self._effect_of(self._attributes_in_trees([path]).values())
+        if not converts or b"\n" in path:
+            return False
+        found = self._state.repo.run(b"hash-object", b"--stdin-paths", stdin=path + b"\n", check=False)
+        return found.strip() == blob[1].hex().encode()
+
+    def _effect_of(self, texts: Iterable[bytes]) -> tuple[bool, bool]:
+        """Whether git changes files on checkout, and whether it has filters for that, with these attribute files."""
+        texts = [*self._attributes_elsewhere(), *texts]
+        has_foreign = any(map(_has_foreign_filter, texts))
+        return has_foreign or self._state.config.converts_line_ends or any(map(_converts, texts)), has_foreign
 
     def close(self) -> None:
         """Remove what nobody has taken."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from annexd.annex.index_access import is_certain
 from annexd.annex.objects import ObjectStore
-from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, is_beginning, read_small
+from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, git_mode, is_beginning, read_small
 from annexd.annex.work_files import WorkFiles
 from annexd.errors import RepositoryError
 from annexd.formats.key import Key
@@ -108,14 +108,17 @@ def make_plan(
     store: ObjectStore,
     *,
     goes_on: bool = False,
+    is_converted: Callable[[bytes, Blob], bool] = lambda _path, _blob: False,
 ) -> Plan:
     """Look at every path that changes; `goes_on` when this checkout was begun before, and cut off.
+
+    `is_converted` knows whether a file is what git makes of a blob that is not annexed.
 
     Raises UnsafePath for trees with names that lead out of the work tree.
     """
     for change in changes:
         check_repo_path(change.path)
-    return _Planner(changes, index, work, blobs, store, goes_on=goes_on).plan()
+    return _Planner(changes, index, work, blobs, store, is_converted, goes_on=goes_on).plan()
 
 
 def is_cut_off(path_abs: bytes, status: os.stat_result, new: Blob, blobs: Blobs, store: ObjectStore) -> bool:
@@ -137,8 +140,9 @@ def is_cut_off(path_abs: bytes, status: os.stat_result, new: Blob, blobs: Blobs,
 class _Planner:
     def __init__(
         self, changes: Sequence[TreeChange], index: GitIndex, work: WorkFiles, blobs: Blobs, store: ObjectStore,
-        *, goes_on: bool,
+        is_converted: Callable[[bytes, Blob], bool], *, goes_on: bool,
     ) -> None:  # fmt: skip
+        self._is_converted = is_converted
         self._goes_on = goes_on
         self._changes = changes
         self._index = index
@@ -202,7 +206,9 @@ class _Planner:
             return Holds.NO
         key = self._blobs.key(blob)
         place = None if key is None or mode == LINK_MODE else self._store.locate(key)
-        return compare(self._work.absolute(path), status, mode, self._blobs.data(oid), place)
+        held = compare(self._work.absolute(path), status, mode, self._blobs.data(oid), place)
+        may_be_converted = held is Holds.NO and key is None and git_mode(status) == mode != LINK_MODE
+        return Holds.YES if may_be_converted and self._is_converted(path, blob) else held
 
     def _is_present(self, blob: Blob) -> bool:
         key = self._blobs.key(blob)
