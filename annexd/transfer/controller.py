@@ -63,14 +63,22 @@ class TransferController:
     def run(self, stop: StopSignal) -> None:
         """Until `stop` is set. Blocks on the bell alone."""
         while not stop.is_set():
-            jobs = self._failed.take_due()
-            if jobs:
-                self._replan(jobs)
-            looked = self._gate.now()
-            self._hand_out()
-            left = self._bell.wait(stop, self._next_look(looked))
-            if left:
-                self._replan(left)
+            self.listen(stop, self.look())
+
+    def look(self) -> float | None:
+        """Give the slots what they can do now; seconds until the next look is due, None when only the bell tells."""
+        jobs = self._failed.take_due()
+        if jobs:
+            self._replan(jobs)
+        looked = self._gate.now()
+        self._hand_out()
+        return self._next_look(looked)
+
+    def listen(self, stop: StopSignal, timeout: float | None) -> None:
+        """Wait for the bell, for `timeout` seconds at most, and plan anew what was left there."""
+        left = self._bell.wait(stop, timeout)
+        if left:
+            self._replan(left)
 
     # steering; any thread
 

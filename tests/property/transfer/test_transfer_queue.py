@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -11,7 +11,7 @@ from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
 from annexd.transfer.gate import Admission, GateState, RemoteGate, Verdict
 from annexd.transfer.job import Identity, Job, Reason, Work
-from annexd.transfer.lanes import urgency
+from annexd.transfer.lanes import JOB_CHARGE, UNKNOWN_SIZE, urgency
 from annexd.transfer.queue import BATCH_BYTES, BATCH_JOBS, Put, TransferQueue
 
 REMOTES = [UUID(name) for name in (b"near", b"mid", b"far")]
@@ -223,3 +223,23 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestTransferQueue = QueueMachine.TestCase
 TestTransferQueue.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(SIZES), min_size=1, max_size=40), min_size=2, max_size=3))
+def test_no_remote_gets_more_than_one_turn_ahead_of_another_that_waits(sizes: list[list[int | None]]) -> None:
+    """Whatever lies in front of whom: by bytes, and what each job costs besides."""
+    queue = TransferQueue()
+    for remote, wanted in zip(REMOTES, sizes, strict=False):
+        for n, size in enumerate(wanted):
+            queue.put(Job(Direction.UPLOAD, Key(b"SHA256", b"%d" % n, size), (remote,)))
+    given_to = dict.fromkeys(REMOTES[: len(sizes)], 0)
+    longest = 0
+    while len(queue.waiting_for()) == len(sizes):
+        work = queue.next(lambda _: Admission.OPEN)
+        assert work is not None
+        turn = sum(JOB_CHARGE + (UNKNOWN_SIZE if job.size is None else job.size) for job in work.jobs)
+        given_to[work.remote] += turn
+        longest = max(longest, turn)
+        queue.finished(work.jobs)
+        assert max(given_to.values()) - min(given_to.values()) <= longest
