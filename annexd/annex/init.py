@@ -8,6 +8,8 @@ from dataclasses import replace
 from annexd.annex.config import DEFAULT_VERSION, SUPPORTED_VERSIONS, AnnexConfig
 from annexd.annex.init_steps import InitRequest, set_up
 from annexd.annex.state import AnnexState, layout_of
+from annexd.annex.version import check_version
+from annexd.errors import RepositoryError
 from annexd.formats.uuid import UUID, new_uuid
 from annexd.git.config import GitConfig, set_config
 from annexd.git.repository import GitRepository
@@ -34,8 +36,16 @@ def initialize(
     repo = GitRepository.discover(path, environ)
     config = AnnexConfig.load(GitConfig.load(repo))
     wanted = version if version in SUPPORTED_VERSIONS else None
-    if (uuid is not None and config.uuid not in (None, uuid)) or (wanted and config.version not in (None, wanted)):
-        config = _changed(repo, uuid, wanted)
+    check_version(config)
+    if wanted and config.version not in (None, wanted):
+        raise RepositoryError(
+            f"This repository is already initialized with version {config.version}, "
+            "not changing to requested version.",
+            hint="to upgrade it: annexd upgrade",
+        )
+    if uuid is not None and config.uuid not in (None, uuid):
+        set_config(repo, "annex.uuid", uuid)
+        config = AnnexConfig.load(GitConfig.load(repo))
     request = InitRequest(uuid or new_uuid(), wanted or DEFAULT_VERSION, description)
     done = set_up(repo, layout_of(repo, config), config, request, clock)
     for warning in done.warnings:
@@ -44,10 +54,3 @@ def initialize(
     config = replace(AnnexConfig.load(GitConfig.load(repo)), tunings=done.tunings)
     return AnnexState.checked(repo, config)
 
-
-def _changed(repo: GitRepository, uuid: UUID | None, version: int | None) -> AnnexConfig:
-    if uuid is not None:
-        set_config(repo, "annex.uuid", uuid)
-    if version is not None:
-        set_config(repo, "annex.version", str(version))
-    return AnnexConfig.load(GitConfig.load(repo))

@@ -22,7 +22,8 @@ from annexd.annex.describe import default_description
 from annexd.annex.hooks import Program, installed_program
 from annexd.annex.journal import Journal
 from annexd.annex.layout import RepoLayout
-from annexd.annex.version import FIRST_WITH_FILTER_PROCESS, check_usable
+from annexd.annex.upgrade import filter_settings
+from annexd.annex.version import check_usable
 from annexd.errors import ConfigError, RepositoryError
 from annexd.formats.logs import config as config_log
 from annexd.formats.logs import difference, trust, uuid_based
@@ -169,11 +170,7 @@ def _settings(
     if not (facts.has_hard_links and facts.has_fifos):
         wanted[b"annex.sshcaching"] = b"false"
     if not is_bare and config.support_unlocked:
-        command = program.filter_command.encode()
-        wanted[b"filter.annex.smudge"] = command + b" smudge -- %f"
-        wanted[b"filter.annex.clean"] = command + b" smudge --clean -- %f"
-        if version >= FIRST_WITH_FILTER_PROCESS:
-            wanted[b"filter.annex.process"] = command + b" filter-process"
+        wanted.update(filter_settings(program, version))
     return wanted
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from annexd.annex.attribute_names import ATTRIBUTES
 from annexd.annex.branch import AnnexBranch
 from annexd.annex.checkout_workers import CheckoutWorkers, worker_count
-from annexd.annex.config import AnnexConfig
+from annexd.annex.config import DEFAULT_VERSION, AnnexConfig
 from annexd.annex.differences import DIFFERENCE_LOG, check_own, of_config
 from annexd.annex.git_link import link_git_dir
 from annexd.annex.identity import identity_of
@@ -20,7 +20,7 @@ from annexd.annex.location_log import LocationLog
 from annexd.annex.objects import ObjectStore
 from annexd.annex.settings import Settings
 from annexd.annex.version import check_usable
-from annexd.errors import NotAnAnnex
+from annexd.errors import AnnexError, NotAnAnnex
 from annexd.formats.logs.trust import TrustLevel
 from annexd.formats.uuid import UUID
 from annexd.git.attributes import CheckAttr
@@ -30,6 +30,9 @@ from annexd.git.object_store import GitObjects
 from annexd.git.refs import Refs
 from annexd.git.repository import GitRepository
 from annexd.system.clock import Clock, SystemClock
+from annexd.system.logging import get_logger
+
+log = get_logger(__name__)
 
 
 class AutoInit(enum.Enum):
@@ -64,12 +67,16 @@ class AnnexState:
     ) -> AnnexState:
         """The annex that `path` lies in; a clone of an annex becomes one first, unless `auto_init` forbids it.
 
+        It is upgraded where that is due, unless annex.autoupgraderepository is false.
+
         With `environ` (the command line passes its own) GIT_DIR, GIT_WORK_TREE and GIT_INDEX_FILE count.
         Raises NotAnAnnex, RepositoryError (also for versions we do not know), DifferencesRefused, ConfigError.
         """
         repo = GitRepository.discover(path, environ)
         config = AnnexConfig.load(GitConfig.load(repo))
         if not _check_initialised(repo, config, auto_init):
+            config = AnnexConfig.load(GitConfig.load(repo))
+        if config.version is not None and config.version < DEFAULT_VERSION and _upgrade(repo, config):
             config = AnnexConfig.load(GitConfig.load(repo))
         return cls.checked(repo, config)
 
@@ -240,6 +247,20 @@ def _check_initialised(repo: GitRepository, config: AnnexConfig, wanted: AutoIni
 
     auto_init.initialise_clone(repo, layout_of(repo, config), config)
     return False
+
+
+def _upgrade(repo: GitRepository, config: AnnexConfig) -> bool:
+    """Upgrade where nobody has to be asked; whether anything was done. What does not work now is done another time."""
+    from annexd.annex import upgrade    # a repository at the newest version need not load it
+
+    layout = layout_of(repo, config)
+    if not upgrade.is_due(layout, config):
+        return False
+    try:
+        return bool(upgrade.upgrade(repo, layout, upgrade.Manner.AUTOMATIC).reached)
+    except (AnnexError, OSError) as error:
+        log.warning("upgrade.failed", repository=repo.top, reason=str(error))
+        return False
 
 
 def _trust_here(config: AnnexConfig) -> dict[UUID, TrustLevel]:

@@ -82,6 +82,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("forget", Group.MAINTENANCE, "prune git-annex branch history"),
     Entry("fsck", Group.MAINTENANCE, "find and fix problems"),
     Entry("merge", Group.MAINTENANCE, "merge changes from remotes"),
+    Entry("upgrade", Group.MAINTENANCE, "upgrade repository"),
     Entry("unannex", Group.MAINTENANCE, "undo accidental add command"),
     Entry("find", Group.QUERY, "lists available files"),
     Entry("info", Group.QUERY, "information about an item or the repository"),

@@ -61,6 +61,7 @@ def test_what_cannot_be_honoured_is_refused(
 @pytest.mark.parametrize("version", ["8", "9", "10"])
 def test_known_versions_are_opened(annex_path: Path, version: str) -> None:
     git(annex_path, "config", "annex.version", version)
+    git(annex_path, "config", "annex.autoupgraderepository", "false")
     with open_annex(annex_path) as state:
         assert state.config.version == int(version)
 
