@@ -20,7 +20,7 @@ from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
 from annexd.formats.paths import check_repo_path
 from annexd.formats.pointer import parse_pointer
 from annexd.git.commit import build_commit, parse_commit
-from annexd.git.index import IndexEntry
+from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid
 from annexd.git.refs import Head
@@ -123,6 +123,7 @@ def settle(state: AnnexState, deadline: Deadline) -> list[bytes]:
     To be called a second or more after a batch: an index written together with its files makes every `git status` read
     them again. Files that changed since are marked for git to look into. Raises IndexLocked.
     """
+    marked = _marked(state.index.current(), state.index.unsettled)
     unmarked = _unmarked(state)
     if not (state.index.current().young_paths() or unmarked or restage.pending(state.layout)):
         state.index.unsettled.clear()
@@ -131,9 +132,14 @@ def settle(state: AnnexState, deadline: Deadline) -> list[bytes]:
         take_restaged(state, edit)
         apply_stats(edit, unmarked)
         edit.save()
-        young = edit.index.young_paths()
+        late = _marked(edit.index, state.index.unsettled) - marked      # by a git that was quicker at the lock
+        young = sorted(late.union(edit.index.young_paths()))
     state.index.unsettled.intersection_update(young)
     return young
+
+
+def _marked(index: GitIndex, paths: Iterable[bytes]) -> set[bytes]:
+    return {path for path in paths if (entry := index.get(path)) is not None and not entry.size}
 
 
 def _unmarked(state: AnnexState) -> dict[bytes, tuple[Oid, os.stat_result]]:
