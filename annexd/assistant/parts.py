@@ -19,6 +19,7 @@ from annexd.assistant.alerts import Alerts
 from annexd.assistant.announcer import Announcer
 from annexd.assistant.arrivals import ArrivalNotes, Arrivals
 from annexd.assistant.batch import BatchMaker
+from annexd.assistant.brake import BrakeAlerts
 from annexd.assistant.changes import (
     ChangePool,
     Commit,
@@ -57,6 +58,7 @@ from annexd.assistant.watcher import TreeScanner, Watcher
 from annexd.errors import AnnexError
 from annexd.formats.key import Key
 from annexd.remotes.registry import load_specs, open_remote
+from annexd.sync.brake import Brake
 from annexd.system.logging import get_logger
 from annexd.system.mounts import read_mounts
 from annexd.threads.deadline import Deadline
@@ -232,6 +234,7 @@ class Parts:
         parts = LaneParts(
             fork=self._fork, flush=self._flush, is_flush_due=self._is_flush_due, queue=self.transfers.queue,
             uploads_done=self._uploads_done, board=self.board, on_back=self._remote_is_back,
+            brake=Brake(lambda _: self.shared.config.brake, BrakeAlerts(self.alerts).tell),
         )  # fmt: skip
         return Pusher(
             self.commits, self._specs, parts, on_new=lambda _: None,

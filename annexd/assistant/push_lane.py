@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from annexd.annex.branch import BranchUpdate
 from annexd.annex.state import AnnexState
@@ -18,6 +18,7 @@ from annexd.errors import AnnexError
 from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import RemoteSpec
+from annexd.sync.brake import Brake
 from annexd.sync.fetch import fetch_remote, may_fetch
 from annexd.sync.merge import branch_to_sync
 from annexd.sync.push import PushKind, PushOutcome, RemotePusher, may_push
@@ -40,6 +41,7 @@ MERGE_JITTER = 0.1      # seconds; two repositories that merged each other must 
 LOCATIONS_QUIET = 0.05  # seconds without more news of locations after which they are pushed
 LOCATIONS_PATIENCE = 0.3
 LOCATIONS_OWED = 1.0    # seconds after which locations that were not due at the last push are looked at again
+HELD_LOOK = 1.0         # seconds between two looks whether a person lets go what is held back
 TIDY_AFTER = 0.5        # seconds without work after which the remote-tracking refs follow
 REST_AFTER = 20.0       # seconds without work after which helper processes end
 
@@ -66,6 +68,7 @@ class LaneParts:
     uploads_done: Latest[int]
     board: StatusBoard
     on_back: Callable[[], None]
+    brake: Brake = field(default_factory=Brake)
 
 
 class PushLane:
@@ -82,6 +85,7 @@ class PushLane:
         self._was_away = False
         self._is_apart = False      # tuned otherwise than we are
         self._owes_locations = False
+        self._is_held = False
         self._is_tidy = True        # nothing is left to do about the last push
         self._annex: AnnexState | None = None
         self._pusher: RemotePusher | None = None
@@ -141,7 +145,7 @@ class PushLane:
                 items = self._inbox.drain(self._stop, timeout=self._timeout(wait))
                 if self._stop.is_set():
                     return
-                if not items and not self._failures and not self._owes_locations:
+                if not items and not (self._failures or self._owes_locations or self._is_held):
                     self._tidy_up()
                     continue
                 try:
@@ -200,14 +204,18 @@ class PushLane:
     def _push(self, annex: AnnexState, spec: RemoteSpec) -> float | None:
         if self._stop.is_set():
             return None
-        pusher = self._pusher = self._pusher or RemotePusher(annex)
+        pusher = self._pusher = self._pusher or RemotePusher(annex, self._parts.brake)
         self._owes_locations = not self._parts.is_flush_due()
         if not self._owes_locations:
             # Writing locations waits for the disk. The tree need not: its content is there, or is not to be had yet.
             pusher.push_tree_if_direct(spec, branch_to_sync(annex.refs.head()))
             self._parts.flush(annex)
         outcome = pusher.push(spec, branch_to_sync(annex.refs.head()), self._stop)
+        self._is_held = outcome.kind is PushKind.HELD
         match outcome.kind:
+            case PushKind.HELD:
+                self._failures = 0
+                return HELD_LOOK
             case PushKind.UP_TO_DATE | PushKind.PUSHED:
                 self._pushed(outcome)
                 return LOCATIONS_OWED if self._owes_locations else None

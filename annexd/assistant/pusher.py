@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from annexd.assistant.changes import Commit, Commits, Reconnect
-from annexd.assistant.push_lane import Errand, LaneParts, PushLane
+from annexd.assistant.push_lane import HELD_LOOK, Errand, LaneParts, PushLane
+from annexd.errors import AnnexError
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.fetch import may_fetch
+from annexd.sync.merge import HEADS, branch_to_sync
 from annexd.sync.push import may_push
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
@@ -44,12 +46,18 @@ class Pusher:
         self._on_commits = on_commits
         self._lanes: dict[str, PushLane] = {}
         self._annex = parts.fork()
+        self._is_held = False
+
     def run(self, stop: StopSignal) -> None:
         """Until `stop`; ends the lanes."""
         self._arrange()
         try:
+            if not any(lane.pushes() for lane in self._lanes.values()):
+                self._judge()
             while not stop.is_set():
-                items = self._commits.drain(stop)
+                items = self._commits.drain(stop, timeout=HELD_LOOK if self._is_held else None)
+                if self._is_held and not items:
+                    self._judge()
                 self._reconnect([item.name for item in items if isinstance(item, Reconnect)])
                 commits = [item for item in items if isinstance(item, Commit)]
                 if commits and not stop.is_set():
@@ -64,7 +72,17 @@ class Pusher:
         for lane in lanes:
             lane.give(commits)
         if not lanes:
+            self._judge()
             self._parts.flush(self._annex)
+
+    def _judge(self) -> None:
+        """With nobody to push to there still may be others who fetch."""
+        try:
+            branch = branch_to_sync(self._annex.refs.head())
+            ours = None if branch is None else self._annex.refs.read(HEADS + branch)
+            self._is_held = self._parts.brake.judge(self._annex, branch, ours) is not None
+        except (AnnexError, OSError) as error:
+            log.warning("brake.failed", reason=str(error))
 
     def _reconnect(self, names: Sequence[str | None]) -> None:
         if None in names:

@@ -52,6 +52,8 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("restart", Group.DAEMON, "stop the daemon, then start it again"),
     Entry("status", Group.DAEMON, "show what the daemon is doing"),
     Entry("log", Group.DAEMON, "show the daemon's log"),
+    Entry("accept", Group.DAEMON, "let out what the brake holds back"),
+    Entry("revert", Group.DAEMON, "put back the files whose loss the brake holds back"),
     Entry("add", Group.COMMON, "add files to annex"),
     Entry("assist", Group.COMMON, "add files and sync changes with remotes"),
     Entry("copy", Group.COMMON, "copy content of files to/from another repository"),

@@ -19,6 +19,7 @@ from annexd.git.refs import RefUpdate
 from annexd.remotes.apart import why_apart
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync import direct
+from annexd.sync.brake import Brake, refusal
 from annexd.sync.merge import HEADS, REMOTES, SYNCED
 from annexd.sync.relation import Relation, relate
 from annexd.threads.stop_signal import StopSignal
@@ -32,6 +33,7 @@ class PushKind(enum.Enum):
 
     UP_TO_DATE = "the remote has everything"
     PUSHED = "pushed"
+    HELD = "held back until a person lets it go"
     REJECTED = "the remote has history that we lack"
     FAILED = "failed"
     APART = "the remote is tuned otherwise, so that nothing can be exchanged with it"
@@ -39,7 +41,7 @@ class PushKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PushOutcome:
-    """What became of a push; `reason` says why it failed or was rejected."""
+    """What became of a push; `reason` says why it failed, was rejected or held."""
 
     kind: PushKind
     reason: str = ""
@@ -53,8 +55,9 @@ def may_push(spec: RemoteSpec) -> bool:
 class RemotePusher:
     """Pushes to one remote, again and again. Belongs to one thread, as does its `annex`; blocks on disk or network."""
 
-    def __init__(self, annex: AnnexState) -> None:
+    def __init__(self, annex: AnnexState, brake: Brake | None = None) -> None:
         self._annex = annex
+        self._brake = brake or Brake()
         self._delivery: DirectDelivery | None = None
         self._tracking: dict[bytes, Oid] = {}       # remote-tracking refs that are to follow
         self._judged: tuple[RemoteSpec, direct.Marks] | None = None
@@ -62,10 +65,14 @@ class RemotePusher:
     def push(self, spec: RemoteSpec, branch: bytes | None, stop: StopSignal) -> PushOutcome:
         """Push the branch (None: no branch is to be pushed) and git-annex. Expected failures come as an outcome."""
         try:
+            ours = self._ours(branch)
+            hold = self._brake.judge(self._annex, branch, ours)
+            if hold is not None:
+                return PushOutcome(PushKind.HELD, refusal(hold))
             delivery = self._direct(spec)
             if delivery is not None:
-                return self._deliver(spec, delivery, branch)
-            return _git_push(self._annex, spec, branch, stop)
+                return self._deliver(spec, delivery, branch, ours)
+            return _git_push(self._annex, spec, branch, ours, stop)
         except DifferencesRefused as error:
             return PushOutcome(PushKind.APART, error.message)
         except BusyError as error:
@@ -77,8 +84,11 @@ class RemotePusher:
     def push_tree_if_direct(self, spec: RemoteSpec, branch: bytes | None) -> None:
         """Push the branch alone where that costs next to nothing; what does not work is told by the `push` after it."""
         with suppress(AnnexError, OSError):
+            ours = self._ours(branch)
             delivery = self._direct(spec)
-            if delivery is not None and (plan := self._plan_tree(delivery, branch)):
+            if delivery is None or ours is None or self._brake.judge(self._annex, branch, ours) is not None:
+                return
+            if plan := self._plan_tree(delivery, branch, ours):
                 self._send(spec, delivery, plan)
 
     def note_tracking(self) -> None:
@@ -97,10 +107,15 @@ class RemotePusher:
         if self._delivery is not None:
             self._delivery.close()
 
-    def _deliver(self, spec: RemoteSpec, delivery: DirectDelivery, branch: bytes | None) -> PushOutcome:
+    def _ours(self, branch: bytes | None) -> Oid | None:
+        return None if branch is None else self._annex.refs.read(HEADS + branch)
+
+    def _deliver(
+        self, spec: RemoteSpec, delivery: DirectDelivery, branch: bytes | None, ours: Oid | None
+    ) -> PushOutcome:
         """Put objects and refs into the other repository ourselves."""
         annex, there = self._annex, delivery.refs
-        plan = self._plan_tree(delivery, branch)
+        plan = self._plan_tree(delivery, branch, ours)
         tip = annex.branch.tip()
         if tip is not None and not _contains(annex, there.read(HEADS + ANNEX), tip):
             plan.append(Delivery(HEADS + ANNEX, tip))
@@ -108,9 +123,9 @@ class RemotePusher:
             plan.append(Delivery(HEADS + SYNCED + ANNEX, tip, force=True))
         return self._send(spec, delivery, plan) if plan else PushOutcome(PushKind.UP_TO_DATE)
 
-    def _plan_tree(self, delivery: DirectDelivery, branch: bytes | None) -> list[Delivery]:
+    def _plan_tree(self, delivery: DirectDelivery, branch: bytes | None, ours: Oid | None) -> list[Delivery]:
         annex, there = self._annex, delivery.refs
-        if branch is None or (ours := annex.refs.read(HEADS + branch)) is None:
+        if branch is None or ours is None:
             return []
         is_checked_out = not delivery.other.is_bare and original_ref(there.head()) == HEADS + branch
         target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
@@ -172,15 +187,17 @@ def _contains(annex: AnnexState, there: Oid | None, ours: Oid) -> bool:
 # -- git push
 
 
-def _git_push(annex: AnnexState, spec: RemoteSpec, branch: bytes | None, stop: StopSignal) -> PushOutcome:
+def _git_push(
+    annex: AnnexState, spec: RemoteSpec, branch: bytes | None, ours: Oid | None, stop: StopSignal
+) -> PushOutcome:
     """Source: git-annex, pushes of one sync."""
     specs: list[bytes] = []
-    ours = annex.refs.read(HEADS + branch) if branch is not None else None
     is_new = branch is not None and ours is not None and not _tracks(annex, spec, (branch, SYNCED + branch), ours)
-    if branch is not None and is_new:
-        directly = git_remotes.push(annex.repo, spec.name, [HEADS + branch], stop=stop)
+    if branch is not None and ours is not None and is_new:
+        commit = ours.hex().encode()        # what was judged, wherever the branch is by now
+        directly = git_remotes.push(annex.repo, spec.name, [commit + b":" + HEADS + branch], stop=stop)
         if not _all_ok(directly) or _has_adjusted(annex, spec, branch):
-            specs.append(HEADS + branch + b":" + HEADS + SYNCED + branch)
+            specs.append(commit + b":" + HEADS + SYNCED + branch)
     tip = annex.branch.tip()
     if tip is not None and not _tracks(annex, spec, (ANNEX, SYNCED + ANNEX), tip):
         specs.append(b"+" + HEADS + ANNEX + b":" + HEADS + SYNCED + ANNEX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from annexd.cli.arguments import Parser, add_json
@@ -48,10 +49,13 @@ def _look(layout: RepoLayout, limit: int) -> Report:
     from annexd.assistant.daemon_files import describe_process, read_status, running_pid
     from annexd.cli.daemon_control import ask_daemon
     from annexd.cli.transfer_report import describe_transfers
+    from annexd.sync.brake_state import HINT, holds
 
     pid = running_pid(layout)
     if pid is None:
-        return Report(["annexd is not running"], {"running": False}, NOT_RUNNING)
+        held = holds(layout)
+        lines = ["annexd is not running", *(f"  error: {hold} ({HINT})" for hold in held)]
+        return Report(lines, {"running": False, "held": [asdict(hold) for hold in held]}, NOT_RUNNING)
     status = read_status(layout) or {}
     if status.get("pid") != pid:
         return Report([f"{describe_process(pid)} is running (process {pid})"], {"running": True, "pid": pid})
