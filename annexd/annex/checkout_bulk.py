@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from annexd.annex.checkout_items import Item, Result, Site
-from annexd.annex.checkout_worker import FAILED, SMALL
+from annexd.annex.checkout_worker import CONTENT, FAILED, SMALL, TEXT
+from annexd.annex.objects import PART, ObjectStore
 from annexd.annex.state import AnnexState
-from annexd.annex.work_files import current_umask
-from annexd.errors import RepositoryError
+from annexd.annex.work_files import WorkFiles, current_umask
+from annexd.errors import AnnexError, RepositoryError
 from annexd.formats.key import Key
 
 THRESHOLD = 1000
@@ -64,6 +67,52 @@ class Bulk:
         """
         self._store.make_temp_dir()
         self._workers.write(self._site, count, item, on_result)
+
+
+class Replacement(NamedTuple):
+    """A file of the work tree that looked like `seen`, and is to have the content of `key`, or else `pointer`, unless
+    that is empty.
+    """
+
+    path: bytes
+    seen: os.stat_result
+    key: Key
+    executable: bool
+    pointer: bytes = b""
+
+
+def replace_many(
+    bulk: Bulk, work: WorkFiles, store: ObjectStore, files: Sequence[Replacement]
+) -> dict[bytes, os.stat_result | AnnexError | OSError]:
+    """Put content in the place of files, as many as can be dealt with here: the stat of each, or why it is as it was.
+
+    Workers make the content, this thread puts it in place. Files without an answer are to be tried one by one.
+    """
+    done: dict[bytes, os.stat_result | AnnexError | OSError] = {}
+    parts = [b""] * len(files)
+
+    def item(number: int) -> Item:
+        _, _, key, executable, pointer = files[number]
+        part = parts[number] = store.temp_path() + PART
+        return bulk.content(part, key, key.file_name(), pointer, executable=executable)
+
+    def then(number: int, result: Result) -> None:
+        path, seen, _, _, pointer = files[number]
+        outcome = result[0]
+        if outcome == CONTENT or (outcome == TEXT and pointer):
+            try:
+                done[path] = work.replace(store.own_temp(parts[number]), path, seen)
+            except (AnnexError, OSError) as problem:
+                done[path] = problem
+            return
+        if outcome == FAILED and (failed := failure(result, path)) is not None:
+            done[path] = failed
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(parts[number])
+
+    bulk.write(len(files), item, then)
+    return done
 
 
 def failure(result: Result, path: bytes) -> OSError | None:

@@ -172,7 +172,7 @@ class Run:
             self._note_missing(blob)
             return self._work.temp_symlink(self._blobs.data(oid))
         if path in self._converted:
-            return self._own(self._converted.pop(path))
+            return self._store.own_temp(self._converted.pop(path))
         executable = mode == EXECUTABLE_MODE
         if key is not None:
             temp = self._work.temp_content(self._store.locate(key), key, executable=executable, thin=self._thin)
@@ -181,14 +181,6 @@ class Run:
                 return temp
             self.result.missing.append(key)
         return self._work.temp_bytes(self._blobs.data(oid), executable=executable)
-
-    def _own(self, made: bytes) -> bytes:
-        """A temporary file under a name that recovery does not take for a mere copy: the file in whose place it comes
-        will have that name for a moment.
-        """
-        temp = self._store.temp_path()
-        os.rename(made, temp)
-        return temp
 
     def _note_done(self, step: Step) -> None:
         self._done.append(step)
@@ -281,7 +273,7 @@ class Run:
             self.stats[path] = os.stat_result(detail)   # type: ignore[arg-type]  # see plain_stat
         else:
             try:
-                self._place(target if step.seen is None else self._own(target), path, step.seen)
+                self._place(target if step.seen is None else self._store.own_temp(target), path, step.seen)
             except (AnnexError, OSError) as problem_here:
                 self._problem = self._problem or problem_here
                 return

@@ -103,6 +103,15 @@ class ObjectStore:
         """
         return b"%b/%d-%d" % (self._temp_dir, os.getpid(), next(_serial))
 
+    def own_temp(self, part: bytes) -> bytes:
+        """A finished copy under a name that recovery does not take for that of a mere copy; the new path. OSError.
+
+        When the file is exchanged with one in the work tree, a person's file will have that name for a moment.
+        """
+        temp = self.temp_path()
+        os.rename(part, temp)
+        return temp
+
     def make_temp_dir(self) -> None:
         """Make the directory of temporary files, where it is missing. OSError."""
         files.make_dirs(self._temp_dir, self.layout.annex_dir)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from annexd.annex.annexed_files import AnnexedFile
+from annexd.annex.checkout_bulk import Bulk, Replacement, replace_many
 from annexd.annex.commit import IndexUpdate
 from annexd.annex.index_access import is_certain
 from annexd.annex.state import AnnexState
@@ -57,6 +59,30 @@ def unlock_file(state: AnnexState, file: AnnexedFile) -> IndexUpdate:
     status = work.replace(temp, file.path, found.stat)
     mode = EXECUTABLE_MODE if executable else FILE_MODE
     return IndexUpdate(file.path, mode, pointer_for(file.key), None, status)
+
+
+def unlock_files(state: AnnexState, files: Sequence[AnnexedFile]) -> dict[bytes, IndexUpdate]:
+    """The same for many at once, where that is faster: what to stage, by path. All others are for `unlock_file`."""
+    bulk = Bulk(state)
+    if not bulk.is_worth(len(files)):
+        return {}
+    work = work_files(state)
+    wanted = []
+    for file in files:
+        found = read_entry(work.absolute(file.path))
+        if found.kind is EntryKind.LINK and found.key == file.key and found.stat is not None:
+            source = state.store.locate(file.key)
+            executable = source is not None and bool(os.stat(source).st_mode & EXECUTABLE)
+            pointer = pointer_for(file.key) if source is None else b""
+            wanted.append(Replacement(file.path, found.stat, file.key, executable, pointer))
+    done = replace_many(bulk, work, state.store, wanted)
+    return {
+        one.path: IndexUpdate(
+            one.path, EXECUTABLE_MODE if one.executable else FILE_MODE, pointer_for(one.key), None, status
+        )
+        for one in wanted
+        if isinstance(status := done.get(one.path), os.stat_result)
+    }
 
 
 def lock_file(state: AnnexState, file: AnnexedFile, *, discard_changes: bool) -> IndexUpdate:

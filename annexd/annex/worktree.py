@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from annexd.annex.checkout_bulk import Bulk, Replacement, replace_many
 from annexd.annex.commit import refresh_stat
 from annexd.annex.index_access import is_certain
 from annexd.annex.odd_pointers import odd_blobs
@@ -77,17 +78,18 @@ def populate(state: AnnexState, keys: Iterable[Key], deadline: Deadline | None =
     work = WorkFiles(state.repo.work_tree, state.store)
     stats: _Stats = {}
     thin = state.config.thin
-    for key in present:
-        for entry in found[key]:
-            try:
-                status = _fill(work, entry, key, present[key], thin=thin)
-            except (AnnexError, OSError) as error:
-                result.failed.append((entry.path, str(error)))
-                continue
-            if status is not None:
-                stats[entry.path] = (entry.oid, status)
-                result.populated.append(entry.path)
-                reach("populate-half")
+    files = [(key, entry) for key in present for entry in found[key]]
+    filled = _fill_many(state, work, files)
+    for key, entry in files:
+        try:
+            status = filled.get(entry.path) or _fill(work, entry, key, present[key], thin=thin)
+        except (AnnexError, OSError) as error:
+            result.failed.append((entry.path, str(error)))
+            continue
+        if status is not None:
+            stats[entry.path] = (entry.oid, status)
+            result.populated.append(entry.path)
+            reach("populate-half")
     refresh_stat(state, stats, deadline or Deadline(INDEX_WAIT))
     return result
 
@@ -132,6 +134,24 @@ def _entries(state: AnnexState, keys: Iterable[Key]) -> Mapping[Key, list[IndexE
         entries = [index.get(path) for oid in oids for path in index.entries_for_oid(oid)]
         found[key] = [entry for entry in entries if entry is not None and entry.mode != LINK_MODE]
     return found
+
+
+def _fill_many(
+    state: AnnexState, work: WorkFiles, files: Sequence[tuple[Key, IndexEntry]]
+) -> dict[bytes, os.stat_result]:
+    """Those that got their content with others, if they are many; all others are for `_fill`."""
+    bulk = Bulk(state)
+    if not bulk.is_worth(len(files)):
+        return {}
+    wanted = []
+    for key, entry in files:
+        status = work.lstat(entry.path)
+        if status is None or not stat.S_ISREG(status.st_mode):
+            continue
+        if read_pointer(work.absolute(entry.path), status) == key:
+            wanted.append(Replacement(entry.path, status, key, entry.mode == EXECUTABLE_MODE))
+    done = replace_many(bulk, work, state.store, wanted)
+    return {path: status for path, status in done.items() if isinstance(status, os.stat_result)}
 
 
 def _fill(work: WorkFiles, entry: IndexEntry, key: Key, source: bytes, *, thin: bool) -> os.stat_result | None:

@@ -14,11 +14,15 @@ import pytest
 
 from annexd.annex import checkout as checkout_module
 from annexd.annex import checkout_bulk, checkout_run, checkout_worker, checkout_workers
+from annexd.annex.annexed_files import annexed, tracked
 from annexd.annex.checkout_items import Item, Result, Site
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.checkout_worker import COLLIDED, CONTENT, FAILED, TEXT, write_items
 from annexd.annex.checkout_workers import CheckoutWorkers, worker_count
+from annexd.annex.commit import stage
+from annexd.annex.relock import unlock_files
 from annexd.annex.state import AnnexState
+from annexd.annex.worktree import populate
 from annexd.formats.pointer import pointer_for
 from annexd.threads.deadline import Deadline
 from tests.support.annexes import key_of, put
@@ -533,3 +537,38 @@ def test_interrupted_work_is_undone_too(state: AnnexState, monkeypatch: pytest.M
         checkout_module.apply_tree(state, old, tree, new_head=(head.ref, head.oid, commit), deadline=Deadline(0))
     assert sorted(os.listdir(top(state))) == [".git", "first"]
     assert status(state) == b""
+
+
+# -- files that get their content, and files that are unlocked
+
+
+def test_content_that_came_goes_into_many_pointers(state: AnnexState) -> None:
+    check_out(state, {b"d/%d" % n: unlocked(data_of(n)) for n in range(MANY)})
+    for number in range(MANY):
+        if number % 50 != 7:
+            put(state, data_of(number))
+    state.store.put_bytes(b"cut", key_of(data_of(7)))
+    write(state, b"d/8", b"mine")
+    (top(state) / "d/9").unlink()
+    result = populate(state, [key_of(data_of(n)) for n in range(MANY)])
+    assert [path for path, _ in result.failed] == [b"d/7"]
+    assert len(result.populated) == MANY - MANY // 50 - 2
+    assert read(state, b"d/8") == b"mine" and read(state, b"d/10") == data_of(10)
+    write(state, b"d/8", data_of(8))
+    assert git(top(state), "diff-files", "--name-only") == b"d/8\nd/9"
+    assert os.listdir(top(state) / ".git/annex/annexd/tmp") == []
+
+
+def test_many_files_are_unlocked_at_once(state: AnnexState) -> None:
+    files: dict[bytes, File] = {b"d/%d" % n: locked(state, b"d/%d" % n, data_of(n)) for n in range(MANY)}
+    for number in range(1, MANY):
+        put(state, data_of(number))
+    check_out(state, files)
+    (top(state) / "d/5").unlink()
+    write(state, b"d/5", b"mine")
+    updates = unlock_files(state, [file for file in annexed(state, tracked(state)) if not file.is_unlocked])
+    assert len(updates) == MANY - 1 and b"d/5" not in updates
+    stage(state, list(updates.values()), Deadline(5))
+    assert read(state, b"d/0") == pointer_for(key_of(data_of(0))) and read(state, b"d/1") == data_of(1)
+    assert status(state).split(b"\n")[0] == b"T  d/0"
+    assert git(top(state), "diff-files", "--name-only") == b"d/5"
