@@ -554,8 +554,9 @@ def test_content_that_came_goes_into_many_pointers(state: AnnexState) -> None:
     assert [path for path, _ in result.failed] == [b"d/7"]
     assert len(result.populated) == MANY - MANY // 50 - 2
     assert read(state, b"d/8") == b"mine" and read(state, b"d/10") == data_of(10)
-    write(state, b"d/8", data_of(8))
-    assert git(top(state), "diff-files", "--name-only") == b"d/8\nd/9"
+    for number in (8, 9):       # git would have to look into the file that is another one now
+        (top(state) / f"d/{number}").unlink(missing_ok=True)
+    assert status(state) == b" D d/8\n D d/9\n"
     assert os.listdir(top(state) / ".git/annex/annexd/tmp") == []
 
 
