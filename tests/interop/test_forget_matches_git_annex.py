@@ -92,7 +92,9 @@ def test_the_branch_after_it_is_git_annexs(
         make_removable(ours)
 
 
-@pytest.mark.parametrize("who", ["annexd forgets", "git-annex forgets", "annexd does all"])
+@pytest.mark.parametrize(
+    "who", ["annexd forgets", "git-annex forgets", pytest.param("annexd does all", marks=pytest.mark.slow)]
+)
 def test_after_a_sync_both_ways_both_sides_have_forgotten(
     repo: Path, tmp_path: Path, oracle: Oracle, annexd_cli: Annexd, who: str
 ) -> None:
@@ -126,6 +128,7 @@ def test_after_a_sync_both_ways_both_sides_have_forgotten(
     assert tree(oracle, repo) == tree(oracle, other)
 
 
+@pytest.mark.slow
 def test_a_forced_branch_reaches_a_bare_repository_and_whoever_syncs_with_it(
     repo: Path, tmp_path: Path, oracle: Oracle, annexd_cli: Annexd
 ) -> None:

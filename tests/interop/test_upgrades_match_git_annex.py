@@ -74,10 +74,12 @@ def test_any_command_upgrades_as_far_as_one_of_git_annexs_does(
     assert state(ours) == state(theirs)
 
 
-@pytest.mark.parametrize("options", [[], ["--autoonly"], ["--force"], ["--json"]], ids=lambda words: " ".join(words))
 @pytest.mark.parametrize(
-    "both", [CASES[name] for name in ("8", "8, not by itself", "9, for 40 days")], ids=["8", "8n", "9"], indirect=True
+    "options",
+    [[], ["--force"], *(pytest.param([word], marks=pytest.mark.slow) for word in ("--autoonly", "--json"))],
+    ids=" ".join,
 )
+@pytest.mark.parametrize("both", [CASES["8"], CASES["9, for 40 days"], CASES["8, not by itself"]], indirect=True)
 def test_upgrade_says_and_does_what_git_annexs_does(
     both: tuple[Path, Path], oracle: Oracle, annexd_cli: Annexd, options: list[str]
 ) -> None:
