@@ -229,6 +229,13 @@ class _Job:
             raise self.changed()
         return now
 
+    def refuse_open(self) -> None:
+        """Raises ContentChanged while somebody has the file open for writing: what they write next would go into the
+        object, or into a file that has no name any more.
+        """
+        if files.has_open_writer(self.path_abs):
+            raise self.changed()
+
     def changed(self) -> ContentChanged:
         """The error to raise when the file is no longer what it was."""
         return ContentChanged(f"{display(self.repo_path)} changed while it was being added")
@@ -293,6 +300,7 @@ def _ingest_locked(job: _Job, layout: RepoLayout) -> Ingested:
     with _mode_restored_on_failure(job, mode):
         os.chmod(job.path_abs, mode & ~0o222)
         key = job.hash_in_place()
+        job.refuse_open()
         job.unchanged_stat()
         try:
             job.link(key, frozen=True)
@@ -307,6 +315,7 @@ def _replace_by_link(job: _Job, layout: RepoLayout, key: Key) -> Ingested:
     temp = job.store.temp_path()
     _symlink(target, temp)
     try:
+        job.refuse_open()
         job.unchanged_stat()
         try:
             os.rename(temp, job.path_abs)

@@ -220,8 +220,8 @@ class WorkFiles:
             if not swapped:
                 os.rename(temp, target)
                 return os.lstat(target)
-            if not unchanged(expected, os.lstat(temp)):
-                exchange(temp, target)      # what a person just wrote goes back to its name
+            if not unchanged(expected, os.lstat(temp)) or _is_being_written(temp):
+                exchange(temp, target)      # what a person just wrote, or is writing, goes back to its name
                 raise _changed(path)
             os.unlink(temp)
             return os.lstat(target)
@@ -240,7 +240,7 @@ class WorkFiles:
         aside = self._store.temp_path()
         if not self._move_aside(target, aside):
             return
-        if not unchanged(expected, os.lstat(aside)):
+        if not unchanged(expected, os.lstat(aside)) or _is_being_written(aside):
             with suppress(FileExistsError):     # a newer file still: this one stays in the scratch directory
                 rename_new(aside, target)
             raise _changed(path)
@@ -312,6 +312,13 @@ def unchanged(expected: os.stat_result, now: os.stat_result | None) -> bool:
         and expected.st_mode == now.st_mode
         and expected.st_dev == now.st_dev
     )
+
+
+def _is_being_written(path: bytes) -> bool:
+    """Nobody can open it any more by the name it had; who has it open may be about to write."""
+    with suppress(OSError):
+        return files.has_open_writer(path)
+    return False
 
 
 def current_umask() -> int:
