@@ -101,6 +101,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("pre-commit", Group.PLUMBING, "run by git pre-commit hook"),
     Entry("pre-push", Group.PLUMBING, "run by git pre-push hook"),
     Entry("readpresentkey", Group.PLUMBING, "read records of where key is present"),
+    Entry("resolvemerge", Group.PLUMBING, "resolve merge conflicts"),
     Entry("restage", Group.PLUMBING, "restages unlocked files in the git index"),
     Entry("setpresentkey", Group.PLUMBING, "change records of where key is present"),
     Entry("smudge", Group.PLUMBING, "git smudge filter"),

@@ -36,6 +36,7 @@ from annexd.sync.merge import (
     remote_refs,
 )
 from annexd.sync.push import PushKind, may_push, push_remote
+from annexd.sync.resolve import Resolved
 from annexd.threads.deadline import Deadline
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.wanted import PreferredContent
@@ -298,7 +299,7 @@ def merge(annex: AnnexState, ref: bytes, action: Action, *, resolves: bool | Non
     Raises BusyError, with the paths in the way.
     """
     report = _merge_report(annex, ref, resolves=resolves)
-    _tell_resolved(action, report)
+    tell_resolved(action, report.resolved)
     return report.moved
 
 
@@ -312,7 +313,7 @@ def merge_and_tell(call: Invocation, ref: bytes, *, resolves: bool | None = None
             raise problem
     if report.moved:
         with call.acting(shown, command="merge") as action:
-            _tell_resolved(action, report)
+            tell_resolved(action, report.resolved)
             _forget_merged(call.annex(), ref)
 
 
@@ -326,12 +327,13 @@ def _merge_report(annex: AnnexState, ref: bytes, *, resolves: bool | None) -> Me
     return report
 
 
-def _tell_resolved(action: Action, report: MergeReport) -> None:
-    if not report.resolved:
+def tell_resolved(action: Action, resolved: Sequence[Resolved]) -> None:
+    """Say where the versions of files in conflict are now."""
+    if not resolved:
         return
-    shown = [f"{display(path)}: {', '.join(map(display, kept)) or 'deleted'}" for path, kept in report.resolved[:10]]
-    if len(report.resolved) > len(shown):
-        shown.append(f"and {len(report.resolved) - len(shown)} more")
+    shown = [f"{display(path)}: {', '.join(map(display, kept)) or 'deleted'}" for path, kept in resolved[:10]]
+    if len(resolved) > len(shown):
+        shown.append(f"and {len(resolved) - len(shown)} more")
     action.long_note("\n".join((*shown, RESOLVED_NOTE)))
 
 
