@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import floors, getting, reverting, scanning, workloads
+from tests.bench import checking_out, floors, getting, reverting, scanning, workloads
 from tests.bench.measure import BenchTimeout, Result
 from tests.bench.peers import Annexd, GitAnnexAssistant, Peer, Syncthing
 from tests.bench.place import remove, work_directory
@@ -23,8 +23,8 @@ PEERS: dict[str, Callable[[Path], Peer]] = {
 }
 
 
-DEFAULT = "latency,small1000,small10000,large,start,idle,get,scan,deferred,revert"
-WITHOUT_PEERS = {"get", "scan", "deferred", "revert"}
+DEFAULT = "latency,small1000,small10000,large,start,idle,get,scan,deferred,revert,checkout"
+WITHOUT_PEERS = {"get", "scan", "deferred", "revert", "checkout"}
 
 
 def _named(peer: Annexd, name: str) -> Annexd:
@@ -146,6 +146,10 @@ def main() -> int:
         if "get" in wanted:
             who = [name for name in ("annexd", "git-annex") if name in args.peers and available(name)]
             results.extend(getting.Get(top, args.get_mib).results(args.runs, who))
+            print(table(results), "\n", flush=True)
+        if "checkout" in wanted:
+            results.extend(checking_out.checkout(top / "checkout", args.many, args.runs))
+            remove(top / "checkout")
             print(table(results), "\n", flush=True)
         for label, measure, count in (
             ("scan", scanning.scan, args.scan_keys), ("deferred", scanning.deferred, args.deferred),
