@@ -233,7 +233,10 @@ class _Job:
         """Raises ContentChanged while somebody has the file open for writing: what they write next would go into the
         object, or into a file that has no name any more.
         """
-        if files.has_open_writer(self.path_abs):
+        is_open = False
+        with suppress(OSError):     # something else is there by now: its stat tells
+            is_open = files.has_open_writer(self.path_abs)
+        if is_open:
             raise self.changed()
 
     def changed(self) -> ContentChanged:
