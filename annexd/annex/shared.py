@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from annexd.annex.config import AnnexConfig
 from annexd.annex.layout import RepoLayout
 from annexd.annex.state import AnnexState
+from annexd.threads.fair_lock import FairLock
 from annexd.threads.held import Held, forbid_while_holding, holding
 
 LONG_HOLD_NS = 50_000_000
@@ -29,7 +30,7 @@ class SharedAnnex:
         on_long_hold: Callable[[str, int], None] = lambda _name, _ns: None,
     ) -> None:
         self._state = state
-        self._lock = threading.Lock()
+        self._lock = FairLock()     # a committer that takes it for batch after batch lets others in between
         self._monotonic_ns = monotonic_ns
         self._on_long_hold = on_long_hold
         self._layout = state.layout

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from annexd.annex.location_log import Presence
 from annexd.annex.shared import SharedAnnex
 from annexd.annex.state import AnnexState
 from annexd.assistant.alerts import Alerts
@@ -19,13 +20,15 @@ from annexd.threads.deadline import Deadline
 from annexd.threads.named_thread import NamedThread
 from annexd.threads.stop_signal import StopSignal
 from annexd.threads.supervisor import Supervisor
-from tests.support.annexes import add_remote, make_annex
+from tests.support.annexes import add_remote, make_annex, put
 from tests.support.eventually import eventually
 from tests.support.machine import busy_factor
+from tests.support.many_keys import commit_keys, make_key, path_of
 from tests.support.repositories import git, make_removable
 
 LIMIT = 240.0
 LONGEST = 0.050     # seconds
+COUNT = 10_000      # files
 
 
 class Probe:
@@ -85,22 +88,41 @@ def parts(tmp_path: Path) -> Iterator[Callable[[AnnexState], Parts]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", ["a burst", "there before the start", "committed by a person", "pulled"])
 def test_a_commit_of_ten_thousand_files_delays_nobody(
-    tmp_path: Path, parts: Callable[[AnnexState], Parts]
+    tmp_path: Path, parts: Callable[[AnnexState], Parts], how: str
 ) -> None:
     here, there = make_annex(tmp_path / "here"), make_annex(tmp_path / "there")
     add_remote(here, "there", there)
+    top = tmp_path / "here"
+    if how == "there before the start":
+        make_files(top)
     daemon = parts(here)
     with Probe(daemon.shared).watching() as probe:
-        top = tmp_path / "here"
-        for number in range(10_000):
-            if number % 100 == 0:
-                (top / f"dir{number // 100}").mkdir()
-            (top / f"dir{number // 100}/{number}").write_bytes(b"%d\n" % number)
-        eventually(lambda: _count(top) >= 10_000, LIMIT, "the commits")
+        if how == "a burst":
+            make_files(top)
+        elif how == "committed by a person":
+            keys = [make_key(number) for number in range(COUNT)]
+            commit_keys(here.fork(), {path_of(number): key for number, key in enumerate(keys)})
+        elif how == "pulled":
+            keys = [put(there, b"%d\n" % number) for number in range(COUNT)]
+            commit_keys(there, {path_of(number): key for number, key in enumerate(keys)})
+            there.locations.record_many([(key, there.uuid, Presence.PRESENT) for key in keys])
+            git(top, "fetch", "-q", "there")
+        eventually(lambda: _count(top) >= COUNT, LIMIT, "the commits")
+        if how == "committed by a person":
+            eventually(lambda: len(daemon.transfers.deferred) >= COUNT, LIMIT, "the deferred downloads")
+        eventually(lambda: how != "pulled" or sum(1 for _ in here.store.all_keys()) >= COUNT, LIMIT, "the contents")
         eventually(lambda: daemon.transfers.queue.counts().queued + daemon.transfers.queue.counts().running == 0, LIMIT)
     _check(probe, daemon)
     there.close()
+
+
+def make_files(top: Path) -> None:
+    for number in range(COUNT):
+        path = top / os.fsdecode(path_of(number))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"%d\n" % number)
 
 
 @pytest.mark.slow
