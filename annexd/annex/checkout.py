@@ -5,7 +5,6 @@ Unlocked annexed files get their content at once if it is here: a pointer is onl
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
 from annexd.annex import head_journal, odd_pointers
@@ -91,7 +90,7 @@ def apply_tree(
         finally:
             conversions.close()
         reach("checkout-before-index")
-        _update_index(edit, run.stats, plan.steps)
+        _update_index(edit, run, plan.steps)
         edit.save()
         odd_pointers.advance(state.layout, old, new, blobs.odd_pointers())
         head_journal.forget(state.layout)
@@ -145,14 +144,17 @@ def _back_out(run: Run, edit: IndexEdit, state: AnnexState) -> None:
     head_journal.forget(state.layout)
 
 
-def _update_index(edit: IndexEdit, stats: dict[bytes, os.stat_result], steps: Iterable[Step]) -> None:
-    index = edit.index
+def _update_index(edit: IndexEdit, run: Run, steps: Iterable[Step]) -> None:
+    index, stats, packed = edit.index, run.stats, run.packed
     for step in steps:
         if step.new is None:
             index.remove(step.path)
     for path, _, new, _, _ in steps:
         if new is not None:
             mode, oid = new
+            if path in packed:
+                index.set_packed(path, mode, oid, packed[path])
+                continue
             status = stats.get(path)
             entry = IndexEntry(path, mode, oid) if status is None else IndexEntry.from_stat(path, mode, oid, status)
             index.set(entry)

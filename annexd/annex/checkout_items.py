@@ -6,11 +6,8 @@ from typing import NamedTuple
 
 from annexd.annex.layout import RepoLayout
 
-Stat = tuple[int | float, ...]
-"""What `os.stat_result` makes a status of, with nanoseconds."""
-
-Result = tuple[int, Stat | tuple[int, str] | None]
-"""What became of an item (see `checkout_worker`), with the stat of a file in the work tree, or errno and message."""
+Result = tuple[int, bytes | tuple[int, str] | None]
+"""What became of an item (see `checkout_worker`): with the packed stat of a file in the work tree, or errno and text."""
 
 MIXED, LOWER = 0, 1
 

@@ -16,7 +16,7 @@ from annexd.annex.checkout_bulk import Bulk, failure
 from annexd.annex.checkout_convert import Conversions
 from annexd.annex.checkout_items import Item, Result
 from annexd.annex.checkout_plan import Blobs, Plan, Step, is_cut_off
-from annexd.annex.checkout_worker import COLLIDED, CONTENT, LOST
+from annexd.annex.checkout_worker import COLLIDED, CONTENT, LOST, packed_stat
 from annexd.annex.ingest import store_content
 from annexd.annex.objects import PART
 from annexd.annex.state import AnnexState
@@ -48,11 +48,12 @@ class CheckoutResult:
 
 
 class Run:
-    """One checkout. `stats` are those of the files as they are now."""
+    """One checkout. `stats` are those of the files as they are now, `packed` those of the files that workers made."""
 
     def __init__(self, state: AnnexState, work: WorkFiles, blobs: Blobs, conversions: Conversions) -> None:
         self.result = CheckoutResult()
         self.stats: dict[bytes, os.stat_result] = {}
+        self.packed: dict[bytes, bytes] = {}
         self._state = state
         self._work = work
         self._blobs = blobs
@@ -93,15 +94,21 @@ class Run:
 
     def undo(self) -> dict[bytes, os.stat_result]:
         """Bring back what was there, as far as nobody changed it since; the stat of what was brought back."""
-        stats = self.stats
-        self.stats = {}
+        stats, packed = self.stats, self.packed
+        self.stats, self.packed = {}, {}
         with suppress(AnnexError, OSError):
             self._converted = self._conversions.written_by_git({
                 step.path: step.old for step in self._done if step.old is not None
             })  # fmt: skip
         for step in reversed(self._done):
             with suppress(AnnexError, OSError):     # somebody's newer file stays
-                if step.old is None:
+                if step.path in packed:
+                    status = self._work.lstat(step.path)
+                    if status is not None and packed_stat(status) == packed[step.path]:
+                        self._work.remove(step.path, status)
+                    if step.old is not None:
+                        self._put(step.path, step.old, None)
+                elif step.old is None:
                     self._work.remove(step.path, stats[step.path])
                 else:
                     self._work.make_directories(_parent(step.path))
@@ -270,7 +277,8 @@ class Run:
             self._problem = self._problem or problem
             return
         if target is path:
-            self.stats[path] = os.stat_result(detail)   # type: ignore[arg-type]  # see plain_stat
+            assert isinstance(detail, bytes)
+            self.packed[path] = detail
         else:
             try:
                 self._place(target if step.seen is None else self._store.own_temp(target), path, step.seen)
@@ -319,6 +327,8 @@ class Run:
 
     def _is_ours(self, status: os.stat_result) -> bool:
         """Whether this is a file that was made in this checkout."""
+        if packed_stat(status) in self.packed.values():
+            return True
         return any(
             status.st_ino == made.st_ino and status.st_dev == made.st_dev for made in self.stats.values()
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from _struct import Struct  # without the regular expressions that the module around it loads
 
 from annexd.formats.hash_dirs import both_of
 
@@ -19,7 +20,7 @@ TYPE_CHECKING = False       # without importing typing, which takes longer than 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from annexd.annex.checkout_items import Item, Result, Site, Stat
+    from annexd.annex.checkout_items import Item, Result, Site
 
 IDLE_SECONDS = 5.0
 SMALL = 1 << 20             # bytes of content that one read and one write deal with
@@ -36,6 +37,9 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = frozenset((errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENOENT))
 _NO_COPY = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 _FICLONE = 0x40049409       # ioctl_ficlone(2)
+_SECOND = 1_000_000_000
+_WORD = 0xFFFFFFFF
+_pack = Struct(">10I").pack
 
 
 class Writer:
@@ -45,6 +49,7 @@ class Writer:
         self._top, self._objects, self._levels, self._styles, self._umask = site
         self._directory: bytes | None = None
         self._fd = -1
+        self._objects_fd = -1
 
     def write(self, item: Item) -> Result:
         """Write one file. Never raises OSError: what went wrong is in the result."""
@@ -65,7 +70,9 @@ class Writer:
         """Let go of the directory."""
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._directory = -1, None
+        if self._objects_fd >= 0:
+            os.close(self._objects_fd)
+        self._fd, self._directory, self._objects_fd = -1, None, -1
 
     def _write_new(self, target: bytes, executable: bool, data: bytes, key: bytes, name: bytes, size: int) -> Result:
         content = self._small_content(key, name, size) if key else None
@@ -80,7 +87,7 @@ class Writer:
             return COLLIDED, None
         try:
             write_all(fd, data if content is None else content)
-            return TEXT if content is None else CONTENT, plain_stat(os.fstat(fd))
+            return TEXT if content is None else CONTENT, packed_stat(os.fstat(fd))
         except BaseException:
             self._take_back(fd, base)
             raise
@@ -89,7 +96,9 @@ class Writer:
 
     def _enter(self, directory: bytes) -> None:
         """Open the directory, one step after the other, so that no symlink is followed. OSError."""
-        self.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._directory = -1, None
         fd = os.open(self._top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for name in directory.split(b"/") if directory else ():
             above = fd
@@ -112,7 +121,9 @@ class Writer:
         places = both_of(key, self._levels)
         for style in self._styles:
             try:
-                return os.open(b"%b/%b/%b/%b" % (self._objects, places[style], name, name), _READ)
+                if self._objects_fd < 0:
+                    self._objects_fd = os.open(self._objects, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                return os.open(b"%b/%b/%b" % (places[style], name, name), _READ, dir_fd=self._objects_fd)
             except FileNotFoundError:
                 continue
         return -1
@@ -194,12 +205,13 @@ def make_file(path: bytes, data: bytes, executable: bool) -> None:
         os.close(fd)
 
 
-def plain_stat(status: os.stat_result) -> Stat:
-    """A status in a form that passes through a pipe; `os.stat_result(...)` of it has all that git's index needs."""
-    whole = tuple(status)
-    return (
-        *whole, status.st_atime, status.st_mtime, status.st_ctime,
-        status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns,
+def packed_stat(status: os.stat_result) -> bytes:
+    """What git's index keeps of a status, in its form but for the mode. Source: git, index format."""
+    return _pack(
+        status.st_ctime_ns // _SECOND & _WORD, status.st_ctime_ns % _SECOND,
+        status.st_mtime_ns // _SECOND & _WORD, status.st_mtime_ns % _SECOND,
+        status.st_dev & _WORD, status.st_ino & _WORD, status.st_mode, status.st_uid & _WORD, status.st_gid & _WORD,
+        status.st_size & _WORD,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from annexd.git.index_format import (
     decode_record,
     encode_record,
     is_extended,
+    packed_record,
     parse_index,
     serialise_index,
 )
@@ -136,16 +137,23 @@ class GitIndex:
             self._unmerged.setdefault(path, {})[entry.stage] = encode_record(entry)
             self._unordered.add(path)
             return
+        self._set_merged(path, encode_record(entry))
+        if entry.ext_flags:
+            self._extended.add(path)
+
+    def set_packed(self, path: bytes, mode: int, oid: Oid, packed: bytes) -> None:
+        """Put an entry of a file whose status is packed as in the index, but for the mode."""
+        if path not in self:
+            self._make_room(path)
+        self._set_merged(path, packed_record(path, mode, oid, packed))
+
+    def _set_merged(self, path: bytes, record: bytes) -> None:
         if self._unmerged.pop(path, None) is not None or path not in self._records:
             self._unordered.add(path)
         self._changed.add(path)
-        record = encode_record(entry)
         self._set_record(path, record)
-        if entry.ext_flags:
-            self._extended.add(path)
-        else:
-            self._extended.discard(path)
-        if self.stamp is None or entry.mtime_ns // _SECOND >= self.stamp.mtime_ns // _SECOND:
+        self._extended.discard(path)
+        if self.stamp is None or int.from_bytes(record[MTIME_AT], "big") >= self.stamp.mtime_ns // _SECOND & _WORD:
             self._young.add(path)
 
     def remove(self, path: bytes) -> bool:

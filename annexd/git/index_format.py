@@ -31,6 +31,9 @@ OID_AT = slice(40, 60)
 MTIME_AT = slice(8, 12)
 
 
+_PADDING = tuple(bytes(count) for count in range(9))
+
+
 class IndexEntry(NamedTuple):
     """One path in the index.
 
@@ -181,6 +184,15 @@ def encode_record(entry: IndexEntry) -> bytes:
     )
     length = 62 + len(extra) + len(path)
     return fixed + extra + path + bytes((length + 8 & ~7) - length)
+
+
+def packed_record(path: bytes, mode: int, oid: Oid, packed: bytes) -> bytes:
+    """An entry of a file whose status is packed as in the index, but for the mode."""
+    length = 62 + len(path)
+    return b"%b%b%b%b%b%b%b" % (
+        packed[:24], mode.to_bytes(4, "big"), packed[28:40], oid, min(len(path), _LONG_NAME).to_bytes(2, "big"), path,
+        _PADDING[(length + 8 & ~7) - length],
+    )  # fmt: skip
 
 
 def decode_record(path: bytes, record: bytes) -> IndexEntry:
