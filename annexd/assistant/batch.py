@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from annexd.annex.adjusted import unlocks_new_files
 from annexd.annex.commit import REMOVE, IndexUpdate
+from annexd.annex.ingest_worker import TOGETHER, IngestWorker, Request
 from annexd.annex.shared import SharedAnnex
 from annexd.annex.unfinished import at_work
 from annexd.assistant.changes import Change, ChangeKind
@@ -61,6 +62,36 @@ class Batch:
                 self.new_content.append(taken.key)
 
 
+class Helped:
+    """Files on their way through the process that helps: one group is with it while the next one is put together."""
+
+    def __init__(self, worker: IngestWorker, on_taken: Callable[[Finding, Key | None], None]) -> None:
+        self._worker = worker
+        self._on_taken = on_taken       # with the key, or None when it has to be done here
+        self._next: list[tuple[Finding, Request]] = []
+        self._away: list[Finding] = []
+
+    def add(self, finding: Finding, request: Request) -> None:
+        """Have it taken in."""
+        self._next.append((finding, request))
+        if len(self._next) >= TOGETHER:
+            self._turn_over()
+
+    def finish(self) -> None:
+        """Wait for all of them."""
+        while self._next or self._away:
+            self._turn_over()
+
+    def _turn_over(self) -> None:
+        back, keys = self._away, self._worker.finish(len(self._away)) if self._away else []
+        self._away = [finding for finding, _ in self._next]
+        if self._next:
+            self._worker.begin([request for _, request in self._next])
+        self._next = []
+        for finding, key in zip(back, keys, strict=True):
+            self._on_taken(finding, key)
+
+
 class BatchMaker:
     """Belongs to the committer's thread."""
 
@@ -78,6 +109,7 @@ class BatchMaker:
         self._guard = guard
         self._troubles = troubles
         self._renames = Renames()
+        self._worker = IngestWorker()
         self._description: bytes | None = None      # of this repository, if it was looked up for the next commit
         layout = shared.layout
         self._top = layout.work_tree or b""
@@ -89,6 +121,11 @@ class BatchMaker:
     def close(self) -> None:
         """End the helper processes."""
         self._intake.close()
+        self._worker.close()
+
+    def rest(self) -> None:
+        """There was nothing to do for a while: let go of what helps with many files."""
+        self._worker.close()
 
     def make(self, changes: Sequence[Change], ready: Mapping[bytes, IndexUpdate]) -> Batch:
         """Look at the paths and take in what changed, for about half a second; `ready` waits to be committed.
@@ -260,6 +297,7 @@ class BatchMaker:
         skip = self._not_ours(files)
         self._intake.expect(f.path for f in files if f.what is What.FILE and f.path not in skip)
         end = time.monotonic() + CHUNK_SECONDS
+        helped = self._start_helper(len(files), batch)
         for finding in files:
             if finding.path in skip:
                 continue
@@ -268,8 +306,36 @@ class BatchMaker:
                 batch.again.append(finding.change)
             elif finding.entry is None and (wait := held_back(finding.change, now, self._shared.config.delay_add)):
                 batch.later.append((finding.change, now + wait))
-            else:
+            elif helped is None or not self._take_with_help(finding, helped):
                 self._take_one(finding, batch)
+        if helped is not None:
+            helped.finish()
+
+    def _start_helper(self, count: int, batch: Batch) -> Helped | None:
+        setup = self._intake.helper_setup()
+        if setup is None or not self._worker.prepare(setup, count):
+            return None
+
+        def on_taken(finding: Finding, key: Key | None) -> None:
+            if key is None:
+                self._take_one(finding, batch)
+            else:
+                self._fine(finding.path)
+                batch.take(self._intake.taken_with_help(finding, key))
+
+        return Helped(self._worker, on_taken)
+
+    def _take_with_help(self, finding: Finding, helped: Helped) -> bool:
+        """Whether another process takes the file in."""
+        if finding.what is not What.FILE or self._renames.source(finding) is not None:
+            return False
+        if finding.change.kind is not ChangeKind.WRITTEN and has_open_writer(self._top + b"/" + finding.path):
+            return False
+        request = self._intake.plan_with_help(finding)
+        if request is None:
+            return False
+        helped.add(finding, request)
+        return True
 
     def _not_ours(self, files: Iterable[Finding]) -> frozenset[bytes]:
         """New paths that git ignores, or that belong to an embedded repository."""

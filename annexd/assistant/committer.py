@@ -40,6 +40,8 @@ LOCK_WAIT = 0.0         # seconds to wait for git's index inside a try; waiting 
 TOLD_AFTER = 5          # tries for git's index; then the log tells that we wait
 FAILURE_WAIT = 2.0      # seconds after a failure that is not about a lock
 
+REST_AFTER = 10.0       # seconds without a change after which the processes that help with many end
+
 log = get_logger(__name__)
 
 
@@ -94,6 +96,7 @@ class Committer:
         self._unsynced = 0                              # new contents that may not be on the disk yet
         self._obstacle: _Obstacle | None = None
         self._settle_at: float | None = None
+        self._rest_at: float | None = None
         self._rules_changed = True
         self._freed = False
 
@@ -145,10 +148,14 @@ class Committer:
             if verdict.decision is Decision.WAIT:
                 return verdict.wait
             self._act(batches)
+            self._rest_at = time.monotonic() + REST_AFTER
         elif self._ready and self._is_due(now):
             self._commit(batches)
         elif self._settle_at is not None and now >= self._settle_at:
             self._settle()
+        elif self._rest_at is not None and now >= self._rest_at:
+            self._rest_at = None
+            batches.rest()
         self._tell_pending()
         return self._next_wake(time.monotonic())
 
@@ -163,7 +170,7 @@ class Committer:
     def _next_wake(self, now: float) -> float | None:
         if self._pending.now:
             return 0.0
-        moments = [self._pending.next_wake(), self._settle_at]
+        moments = [self._pending.next_wake(), self._settle_at, self._rest_at]
         if self._ready:
             moments.append(self._obstacle.again if self._obstacle is not None else now)
         return min((max(0.0, moment - now) for moment in moments if moment is not None), default=None)

@@ -11,14 +11,16 @@ from typing import NamedTuple
 from annexd.annex.add_policy import ATTRIBUTES, AddDecision, AddPolicy
 from annexd.annex.commit import IndexUpdate
 from annexd.annex.config import AnnexConfig
-from annexd.annex.ingest import AddAs, IngestOptions, ingest_file, same_file
+from annexd.annex.ingest import SMALL, AddAs, IngestOptions, ingest_file, same_file
+from annexd.annex.ingest_worker import Request, Setup
 from annexd.annex.layout import RepoLayout
 from annexd.annex.objects import ObjectStore
 from annexd.annex.settings import Settings
+from annexd.annex.store_place import StorePlace
 from annexd.assistant.classify import Finding, git_mode
 from annexd.assistant.root_guard import means_gone
 from annexd.backends.registry import backend, key_under_name
-from annexd.errors import ConfigError, ContentChanged
+from annexd.errors import AnnexError, ConfigError, ContentChanged
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.formats.pointer import MAX_POINTER, link_target, parse_link, parse_pointer, pointer_for
@@ -122,6 +124,32 @@ class Intake:
         if done.size != status.st_size:
             raise ContentChanged("changed since it was looked at")
         return Taken(IndexUpdate(path, done.mode, done.content, None, done.stat), done.key, is_content=True)
+
+    def plan_with_help(self, finding: Finding) -> Request | None:
+        """What another process needs to take this file, if it is a plain one: small, and to be annexed unlocked."""
+        status, path = finding.stat, finding.path
+        assert status is not None and self._policy is not None
+        if not 0 < status.st_size <= SMALL:
+            return None
+        path_abs = self._top + b"/" + path
+        try:
+            decision = self._policy.decide(path, status.st_size, path_abs)
+        except (AnnexError, OSError):       # whoever takes it by himself tells
+            return None
+        if decision.add_to is not AddDecision.ANNEX_UNLOCKED:
+            return None
+        return Request(path_abs, decision.backend, status)
+
+    def helper_setup(self) -> Setup | None:
+        """How another process takes files as we do; None before `prepare`."""
+        return None if self._seen is None else Setup(StorePlace.of(self._layout, self._seen[0]), self._options)
+
+    def taken_with_help(self, finding: Finding, key: Key) -> Taken:
+        """What became of a file that another process took: it is as it was found, and its content is here."""
+        status = finding.stat
+        assert status is not None
+        update = IndexUpdate(finding.path, git_mode(status), pointer_for(key), None, status)
+        return Taken(update, key, is_content=True)
 
     def take_renamed(self, finding: Finding, old: Key) -> Taken | Skipped:
         """A file with the content of `old`, which is here, under a new name. That may call for another key: who adds

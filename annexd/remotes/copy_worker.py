@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from annexd.annex.layout import RepoLayout
-from annexd.annex.objects import ObjectStore, StoreConfig
+from annexd.annex.objects import ObjectStore
+from annexd.annex.store_place import StorePlace
 from annexd.errors import AnnexError, ProcessError
 from annexd.formats.key import Key
 from annexd.remotes.object_copy import check_bytes, read_object
@@ -26,23 +27,10 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The store that objects go to, for another process to open."""
+    """The store that objects go to; those above `max_bytes` are not copied."""
 
-    layout: RepoLayout
-    disk_reserve: int
-    shared_repository: str | None
-    crippled_file_system: bool
-    freeze_command: str | None
-    thaw_command: str | None
+    place: StorePlace
     max_bytes: int
-
-    @classmethod
-    def of(cls, layout: RepoLayout, config: StoreConfig, max_bytes: int) -> Target:
-        """The store of a repository; objects above `max_bytes` are not copied."""
-        return cls(
-            layout, config.disk_reserve, config.shared_repository, config.crippled_file_system,
-            config.freeze_command, config.thaw_command, max_bytes,
-        )  # fmt: skip
 
 
 class CopyWorker:
@@ -77,7 +65,7 @@ class CopyWorker:
 
 def copier(target: Target) -> Callable[[tuple[RepoLayout, Sequence[bytes]]], bytes]:
     """What runs in the other process: for each key's file name, whether its content was copied."""
-    store = ObjectStore(target.layout, target)
+    store = target.place.open()
 
     def copy(name: bytes, source: ObjectStore) -> bool:
         try:
@@ -94,7 +82,7 @@ def copier(target: Target) -> Callable[[tuple[RepoLayout, Sequence[bytes]]], byt
 
     def serve(request: tuple[RepoLayout, Sequence[bytes]]) -> bytes:
         layout, names = request
-        source = ObjectStore(layout, target)    # its settings do not matter for reading
+        source = ObjectStore(layout, target.place)      # whose settings do not matter for reading
         return bytes(copy(name, source) for name in names)
 
     return serve

@@ -14,6 +14,7 @@ from annexd.annex.layout import RepoLayout
 from annexd.annex.location_log import Presence
 from annexd.annex.objects import ObjectStore
 from annexd.annex.state import AnnexState
+from annexd.annex.store_place import StorePlace
 from annexd.errors import (
     AnnexError,
     ConfigError,
@@ -202,7 +203,7 @@ class LocalGitRemote:
         except BaseException:
             state.close()
             raise
-        worker = CopyWorker(Target.of(state.layout, state.config, MAX_SMALL))
+        worker = CopyWorker(Target(StorePlace.of(state.layout, state.config), MAX_SMALL))
         return _Peer(state, state.store, config_file, marks, worker)
 
     def _open_state(self) -> AnnexState:
@@ -215,13 +216,13 @@ class LocalGitRemote:
             raise RemoteUnavailable(f"{self._where()} cannot be used: {error.message}", hint=error.hint) from error
         except OSError as error:
             raise self._translated(error) from error
-        if set(state.config.tunings) != set(self._spec.tunings):
-            state.close()
-            raise RemoteRefused(f"{self._where()} is tuned otherwise than this repository", hint=REMEDY)
         # discovery goes upwards: below the mount point of a missing drive it could find a repository further up
         if not _is_at(path, state):
             state.close()
             raise RemoteUnavailable(f"{self._where()} is not a git repository", hint="is its drive mounted?")
+        if set(state.config.tunings) != set(self._spec.tunings):
+            state.close()
+            raise RemoteRefused(f"{self._where()} is tuned otherwise than this repository", hint=REMEDY)
         return state
 
     def _given(self, peer: _Peer, keys: Collection[Key]) -> None:

@@ -57,8 +57,21 @@ class WorkerProcess:
 
     def ask(self, request: object) -> Any:
         """The answer to one request; blocks for it. Raises ProcessError when the process died of it."""
+        self.send(request)
+        return self.receive()
+
+    def send(self, request: object) -> None:
+        """Have it work on a request; then comes `receive`, before the next. Raises ProcessError."""
+        if not self._is_ready:      # a new process would take this for its setup
+            raise self._failure()
         try:
             _write(self._process.stdin, request)
+        except OSError as error:
+            raise self._failure() from error
+
+    def receive(self) -> Any:
+        """The answer to what was sent; blocks for it. Raises ProcessError when the process died of it."""
+        try:
             return _read(self._process.stdout)
         except (OSError, EOFError) as error:
             raise self._failure() from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from annexd.annex.state import AnnexState
+from annexd.annex.store_place import StorePlace
 from annexd.formats.key import Key
 from annexd.remotes import copy_worker
 from annexd.remotes.copy_worker import CopyWorker, Target
@@ -38,7 +39,7 @@ def there(tmp_path: Path) -> Iterator[AnnexState]:
 
 @pytest.fixture
 def worker(there: AnnexState) -> Iterator[CopyWorker]:
-    made = CopyWorker(Target.of(there.layout, there.config, 1 << 20))
+    made = CopyWorker(Target(StorePlace.of(there.layout, there.config), 1 << 20))
     yield made
     made.close()
 
