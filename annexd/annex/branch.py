@@ -106,6 +106,7 @@ class AnnexBranch:
         self._trees = self._writer.trees
         self._root: tuple[Oid | None, Root] = (None, None)
         self._verdicts: dict[Oid, str] = {}
+        self.fitting: dict[bytes, tuple[int, ...]] = {}     # by path: repositories that are known to be tuned as we are
         self.differences = differences.of_config(config)
         self.levels = self.differences.branch_levels()
 

@@ -136,7 +136,7 @@ def _uuid_at(path: bytes) -> UUID | None:
 
 def _without_apart(state: AnnexState, spec: RemoteSpec) -> RemoteSpec:
     spec = replace(spec, tunings=state.config.tunings)
-    reason = why_apart(state, spec.name, spec.path) if spec.available else ""
+    reason = why_apart(state, spec.name, spec.path, thoroughly=False) if spec.available else ""
     return replace(spec, content=ContentSupport(reason)) if reason else spec
 
 

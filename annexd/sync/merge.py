@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from annexd.annex.adjusted import Propagated, hidden_keys, move_to, original_ref, propagate
 from annexd.annex.checkout import apply_tree
+from annexd.annex.differences import REMEDY
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import DifferencesRefused, RepositoryError
@@ -20,7 +21,6 @@ from annexd.git.commit import Identity, Signature, build_commit
 from annexd.git.history import merge_trees, read_commit
 from annexd.git.objects import COMMIT, Oid
 from annexd.git.refs import Head
-from annexd.remotes.apart import with_remedy
 from annexd.sync.relation import Relation, relate
 from annexd.sync.resolve import Resolved
 from annexd.sync.resolving import ResolvedTree, resolved_tree
@@ -156,7 +156,11 @@ def refuse_apart(annex: AnnexState, ref: bytes) -> None:
     """Raise DifferencesRefused when the git-annex branch beside `ref` is of an annex tuned otherwise than ours."""
     for place in _places(ref):
         if reason := annex.branch.why_apart(place):
-            raise DifferencesRefused(f"{display(ref)} is not merged: {with_remedy(reason)}")
+            text = f"{display(ref)} is not merged: {reason}"
+            if place == HEADS:
+                pushed = f"synced/git-annex {display(ref.removeprefix(HEADS))}"
+                raise DifferencesRefused(text, hint=f"remove what was pushed here: git branch -D {pushed}")
+            raise DifferencesRefused(text, hint=REMEDY)
 
 
 def _places(ref: bytes) -> Iterator[bytes]:
