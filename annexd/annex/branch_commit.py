@@ -21,7 +21,7 @@ from annexd.annex.transitions import TRANSITIONS_LOG
 from annexd.errors import AnnexError, BusyError, GitError, ProcessError, RefMoved
 from annexd.formats.logs import transitions
 from annexd.formats.union_merge import union_merge
-from annexd.git.commit import Identity, build_commit
+from annexd.git.commit import Identity, build_commit, commit_by_git
 from annexd.git.history import is_ancestor
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import COMMIT, EMPTY_TREE, Oid
@@ -177,19 +177,14 @@ class BranchWriter:
         tree = self.trees.oid(root)
         all_parents = [parent for parent in (tip, *parents) if parent is not None]
         text = message if message is not None else self._message()
-        if self._config.allow_sign:
+        if self._config.signs_commits:
             self._objects.flush()
-            return self._commit_by_git(tree, all_parents, text)
+            return commit_by_git(self._repo, tree, all_parents, text, sign=True)
         author, committer = self._identity().signatures()
         data = build_commit(tree, all_parents, author, committer, text)
         new = self._objects.add(COMMIT, data)
         self._objects.flush()
         return new
-
-    def _commit_by_git(self, tree: Oid, parents: Sequence[Oid], message: bytes) -> Oid:
-        args = [arg for parent in parents for arg in (b"-p", parent.hex().encode())]
-        out = self._repo.run(b"commit-tree", *args, tree.hex().encode(), stdin=message + b"\n")
-        return Oid(bytes.fromhex(out.decode("ascii").strip()))
 
     def _message(self) -> bytes:
         """Source: git-annex, annex.commitmessage and annex.commitmessage-command."""

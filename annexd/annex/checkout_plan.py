@@ -175,6 +175,8 @@ class _Planner:
             return [obstacle]
         status = self._work.lstat(path) if self._is_there(_parent(path)) else None
         if status is None:
+            if entry is not None and entry.is_set_aside:
+                return Step(path, old, new, None, is_done=True)     # only the index follows
             # Deleted, and the deletion is not committed: it must not be taken back.
             gone = staged is not None and new is not None
             return [path] if gone else Step(path, old, new, None, is_done=new is None)

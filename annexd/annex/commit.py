@@ -19,7 +19,7 @@ from annexd.annex.work_files import unchanged
 from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
 from annexd.formats.paths import check_repo_path
 from annexd.formats.pointer import parse_pointer
-from annexd.git.commit import build_commit, parse_commit
+from annexd.git.commit import build_commit, commit_by_git, parse_commit
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import BLOB, COMMIT, EMPTY_TREE, Oid
@@ -221,6 +221,9 @@ def _fits(state: AnnexState, entry: IndexEntry, status: os.stat_result) -> bool:
 
 def new_commit(state: AnnexState, tree: Oid, parents: Sequence[Oid], message: bytes) -> Oid:
     """A commit made now by the user of this repository; to be flushed with the other new objects."""
+    if state.config.signs_commits:
+        state.objects.flush()
+        return commit_by_git(state.repo, tree, parents, message, sign=True)
     author, committer = state.identity.signatures()
     return state.objects.add(COMMIT, build_commit(tree, parents, author, committer, message))
 
@@ -244,8 +247,10 @@ def _apply(objects: GitObjects, edit: IndexEdit, updates: Iterable[IndexUpdate])
     for path, mode, content, oid, status in updates:
         check_repo_path(path)
         if mode == REMOVE:
-            index.remove(path)
-            index.remove_tree(path)
+            for gone in (path, *index.paths_under(path)):
+                known = index.get(gone)
+                if known is None or not known.is_set_aside:     # a sparse checkout may have come in between
+                    index.remove(gone)
             continue
         if content is not None:
             oid = objects.add(BLOB, content)

@@ -84,7 +84,8 @@ class AnnexConfig:
     commit_message: str | None = None
     commit_message_command: str | None = None
     merge_annex_branches: bool = True
-    allow_sign: bool = False
+    signs_commits: bool = False
+    """annex.allowsign, where commit.gpgsign asks for signatures."""
     is_private: bool = False
     thin: bool = False
     hardlink: bool = False
@@ -108,6 +109,8 @@ class AnnexConfig:
     """checkout.workers; None when unset."""
     checkout_threshold: int | None = None
     """checkout.thresholdForParallelism; None when unset."""
+    normalises_line_ends: bool = False
+    """Whether core.autocrlf has git change line ends of text files when it takes them in."""
     converts_line_ends: bool = False
     """Whether git config has git change line ends of text files when it checks them out."""
     attributes_file: bytes | None = None
@@ -151,7 +154,7 @@ class AnnexConfig:
             commit_message=git.get("annex.commitmessage"),
             commit_message_command=git.get("annex.commitmessage-command"),
             merge_annex_branches=git.get_bool("annex.merge-annex-branches", True),
-            allow_sign=git.get_bool("annex.allowsign", False),
+            signs_commits=git.get_bool("annex.allowsign", False) and git.get_bool("commit.gpgsign", False),
             is_private=is_private,
             thin=git.get_bool("annex.thin", False),
             hardlink=git.get_bool("annex.hardlink", False),
@@ -173,6 +176,8 @@ class AnnexConfig:
             thaw_command=git.get("annex.thawcontent-command"),
             checkout_workers=_optional_int(git, "checkout.workers"),
             checkout_threshold=_optional_int(git, "checkout.thresholdforparallelism"),
+            normalises_line_ends=(git.get("core.autocrlf") or "").lower() == "input"
+            or git.get_bool("core.autocrlf", False),
             converts_line_ends=_converts_line_ends(git),
             attributes_file=git.get_bytes("core.attributesfile"),
             tunings=tuple(name for name in TUNINGS if git.get_bool(name, False)),

@@ -253,6 +253,8 @@ class BatchMaker:
                 )  # fmt: skip
                 continue
             entry = index.get(path)
+            if entry is not None and entry.is_set_aside:
+                continue        # not in the work tree by a person's will
             if entry is not None:
                 self._renames.remember(entry)
             batch.remove(path)

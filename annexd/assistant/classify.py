@@ -52,9 +52,13 @@ def look(top: bytes, change: Change, index: GitIndex) -> Finding:
         status = os.lstat(top + b"/" + change.path)
     except OSError as error:
         if means_gone(error):
-            return Finding(change, What.GONE, entry=index.get(change.path))
+            entry = index.get(change.path)
+            what = What.SAME if entry is not None and entry.is_set_aside else What.GONE
+            return Finding(change, what, entry=entry)
         return Finding(change, What.TROUBLE, error=error)
     entry = index.get(change.path)
+    if entry is not None and entry.is_set_aside:
+        return Finding(change, What.SAME, status, entry)
     kind = stat.S_IFMT(status.st_mode)
     if kind == stat.S_IFREG:
         return Finding(change, _regular(change, entry, status, index), status, entry)

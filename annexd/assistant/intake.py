@@ -25,6 +25,7 @@ from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.formats.pointer import MAX_POINTER, link_target, parse_link, parse_pointer, pointer_for
 from annexd.git.attributes import CheckAttr, CheckIgnore
+from annexd.git.clean import Cleaner
 from annexd.git.repository import GitRepository
 from annexd.git.tree import MODE_LINK
 
@@ -55,6 +56,7 @@ class Intake:
         self._top = layout.work_tree or b""
         self._attributes = CheckAttr(repo, ATTRIBUTES)
         self._ignores = CheckIgnore(repo)
+        self._cleaner = Cleaner(repo)
         self._options = IngestOptions()
         self._policy: AddPolicy | None = None
         self._seen: tuple[AnnexConfig, Settings, bool] | None = None
@@ -74,6 +76,7 @@ class Intake:
         """.gitignore or .gitattributes changed: read them anew."""
         self._attributes.reset()
         self._ignores.reset()
+        self._cleaner.reset()
 
     def ignored(self, paths: Iterable[bytes]) -> frozenset[bytes]:
         """Those of the paths that git ignores."""
@@ -184,6 +187,7 @@ class Intake:
         """End the helper processes."""
         self._attributes.close()
         self._ignores.close()
+        self._cleaner.close()
 
     def _read(self, path_abs: bytes, size: int) -> bytes:
         """A short file as it is now, `size` bytes if nobody changed it meanwhile."""
@@ -211,6 +215,9 @@ class Intake:
             os.close(fd)
         if not same_file(before, after) or len(data) != after.st_size:
             raise ContentChanged("changed while it was being added")
+        auto = self._seen is not None and self._seen[0].normalises_line_ends
+        if data and self._cleaner.changes(path, auto=auto):
+            return IndexUpdate(path, git_mode(after), None, self._cleaner.blob(path, data), after)
         return IndexUpdate(path, git_mode(after), data, None, after)
 
     def _relink(self, path_abs: bytes, old: bytes, new: bytes) -> None:

@@ -92,6 +92,22 @@ def build_commit(
     return b"\n".join(lines) + b"\n\n" + message.replace(b"\0", b"")
 
 
+def commit_by_git(
+    repo: GitRepository, tree: Oid, parents: Sequence[Oid], message: bytes, *, sign: bool
+) -> Oid:
+    """Have git write a commit, signed as its settings say if `sign`. All that it names must be in the repository.
+
+    May wait for a person to type a passphrase. Raises GitError.
+    """
+    args = [arg for parent in parents for arg in (b"-p", parent.hex().encode())]
+    if sign:
+        args.append(b"-S")
+    if not message.endswith(b"\n"):
+        message += b"\n"
+    out = repo.run(b"commit-tree", *args, tree.hex().encode(), stdin=message.replace(b"\0", b""))
+    return Oid(bytes.fromhex(out.decode("ascii").strip()))
+
+
 def parse_commit(data: bytes) -> Commit:
     """Raises FormatError."""
     header, _, message = data.partition(b"\n\n")

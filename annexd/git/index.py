@@ -10,9 +10,11 @@ from typing import NamedTuple
 from annexd.errors import FormatError, MergeConflict, RepositoryError
 from annexd.git.cache_tree import CacheTree, parse_cache_tree, serialise_cache_tree
 from annexd.git.index_format import (
+    ASSUME_VALID,
     INTENT_TO_ADD,
     MTIME_AT,
     OID_AT,
+    SKIP_WORKTREE,
     IndexContent,
     IndexEntry,
     decode_record,
@@ -128,7 +130,7 @@ class GitIndex:
         return list(self._by_oid.get(oid, ()))
 
     def set(self, entry: IndexEntry) -> None:
-        """Put an entry; stage 0 resolves a conflict of its path."""
+        """Put an entry; stage 0 resolves a conflict of its path. What a person has set aside stays so."""
         path = entry.path
         if path not in self:
             self._make_room(path)
@@ -138,8 +140,6 @@ class GitIndex:
             self._unordered.add(path)
             return
         self._set_merged(path, encode_record(entry))
-        if entry.ext_flags:
-            self._extended.add(path)
 
     def set_packed(self, path: bytes, mode: int, oid: Oid, packed: bytes) -> None:
         """Put an entry of a file whose status is packed as in the index, but for the mode."""
@@ -151,8 +151,14 @@ class GitIndex:
         if self._unmerged.pop(path, None) is not None or path not in self._records:
             self._unordered.add(path)
         self._changed.add(path)
+        before = self._records.get(path)
+        if before is not None and before[60] & 0xC0:
+            record = _set_aside_as(path, record, before)
         self._set_record(path, record)
-        self._extended.discard(path)
+        if record[60] & 0x40:
+            self._extended.add(path)
+        else:
+            self._extended.discard(path)
         if self.stamp is None or int.from_bytes(record[MTIME_AT], "big") >= self.stamp.mtime_ns // _SECOND & _WORD:
             self._young.add(path)
 
@@ -432,6 +438,13 @@ def _same_type(mode: int, actual: int) -> bool:
     if mode >> 12 == 0o16:
         return actual >> 12 == 0o4
     return mode >> 12 == actual >> 12
+
+
+def _set_aside_as(path: bytes, record: bytes, before: bytes) -> bytes:
+    """The record, with what a person told git about the path in an earlier one."""
+    entry, earlier = decode_record(path, record), decode_record(path, before)
+    flags, ext_flags = earlier.flags & ASSUME_VALID, earlier.ext_flags & SKIP_WORKTREE
+    return encode_record(entry._replace(flags=entry.flags | flags, ext_flags=entry.ext_flags | ext_flags))
 
 
 def _count_in(directories: dict[bytes, int], path: bytes) -> None:

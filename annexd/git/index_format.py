@@ -25,6 +25,7 @@ _STAGE_SHIFT = 12
 _SECOND = 1_000_000_000
 _WORD = 0xFFFFFFFF
 
+ASSUME_VALID = 0x8000
 INTENT_TO_ADD = 0x2000
 SKIP_WORKTREE = 0x4000
 OID_AT = slice(40, 60)
@@ -38,7 +39,7 @@ class IndexEntry(NamedTuple):
     """One path in the index.
 
     Times are nanoseconds since the epoch; dev, ino, uid, gid and size are cut to 32 bits, as the file has them.
-    `flags` may hold 0x8000 (assume valid), `ext_flags` SKIP_WORKTREE or INTENT_TO_ADD.
+    `flags` may hold ASSUME_VALID, `ext_flags` SKIP_WORKTREE or INTENT_TO_ADD.
     """
 
     path: bytes
@@ -54,6 +55,11 @@ class IndexEntry(NamedTuple):
     stage: int = 0
     flags: int = 0
     ext_flags: int = 0
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether a person told git not to look at the file (assume-unchanged, skip-worktree, sparse checkout)."""
+        return bool(self.flags & ASSUME_VALID or self.ext_flags & SKIP_WORKTREE)
 
     @classmethod
     def from_stat(cls, path: bytes, mode: int, oid: Oid, status: os.stat_result) -> IndexEntry:

@@ -16,6 +16,7 @@ from annexd.git import remotes as git_remotes
 from annexd.git.objects import Oid
 from annexd.git.pack_transfer import Delivery, DirectDelivery, Outcome
 from annexd.git.refs import RefUpdate
+from annexd.git.work_trees import checked_out
 from annexd.remotes.apart import why_apart
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync import direct
@@ -127,7 +128,9 @@ class RemotePusher:
         annex, there = self._annex, delivery.refs
         if branch is None or ours is None:
             return []
-        is_checked_out = not delivery.other.is_bare and original_ref(there.head()) == HEADS + branch
+        is_checked_out = HEADS + branch in checked_out(delivery.other) or (
+            not delivery.other.is_bare and original_ref(there.head()) == HEADS + branch
+        )
         target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
         known = {there.read(HEADS + branch), there.read(target)}
         return [] if any(_contains(annex, oid, ours) for oid in known) else [Delivery(target, ours)]

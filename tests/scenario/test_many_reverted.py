@@ -19,7 +19,8 @@ SECONDS_A_THOUSAND = 6.0
 def test_what_was_removed_comes_back(tmp_path: Path, clean_environment: dict[str, str], count: int) -> None:
     results = reverting.revert(tmp_path, count)
     for result in results:
-        print(f"{result.who}: {result.seconds[0]:.1f} s, CPU {result.cpu:.1f} s, {result.pss_mib:.0f} MiB {result.note}")
+        figures = f"{result.seconds[0]:.1f} s, CPU {result.cpu:.1f} s, {result.pss_mib:.0f} MiB"
+        print(f"{result.who}: {figures} {result.note}")
     slow = busy_factor()
     for result in results:
         assert result.seconds[0] <= (5.0 + SECONDS_A_THOUSAND * count / 1000) * slow, result
