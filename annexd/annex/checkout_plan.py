@@ -224,6 +224,8 @@ class _Planner:
             if new is None:
                 return Step(path, old, new, None)
             return [path]
+        if self._goes_on and new is None:
+            return Step(path, old, new, None, is_done=True)     # the directory for which the file had to go
         if new is None or old is not None:
             return [path]       # a person put a directory in the file's place
         self._giving_way.add(path)
