@@ -55,7 +55,8 @@ def _look(layout: RepoLayout, limit: int) -> Report:
     if pid is None:
         held = holds(layout)
         lines = ["annexd is not running", *(f"  error: {hold} ({HINT})" for hold in held)]
-        return Report(lines, {"running": False, "held": [asdict(hold) for hold in held]}, NOT_RUNNING)
+        more = {"held": [asdict(hold) for hold in held]} if held else {}
+        return Report(lines, {"running": False, **more}, NOT_RUNNING)
     status = read_status(layout) or {}
     if status.get("pid") != pid:
         return Report([f"{describe_process(pid)} is running (process {pid})"], {"running": True, "pid": pid})
