@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from annexd.annex.location_log import Presence
 from annexd.annex.numcopies import copies_for
 from annexd.annex.state import AnnexState
-from annexd.annex.verify import Depth, Verdict, verify_file
+from annexd.annex.verify import Depth, Progress, Verdict, verify_file
 from annexd.annex.work_entries import EntryKind, read_entry
 from annexd.annex.work_files import WorkFiles
 from annexd.annex.worktree import populate
@@ -58,16 +58,23 @@ class FsckProblem:
         return self.kind in _FAILURES
 
 
-def fsck_key(state: AnnexState, key: Key, file: bytes | None, depth: Depth = Depth.CONTENT) -> list[FsckProblem]:
+def fsck_key(
+    state: AnnexState,
+    key: Key,
+    file: bytes | None,
+    depth: Depth = Depth.CONTENT,
+    progress: Progress | None = None,
+) -> list[FsckProblem]:
     """Check the content of `key`, and the work tree's `file` (from the top) of it if one is given.
 
-    Wrong content is moved aside. Reads all content for Depth.CONTENT, so it blocks. Raises OSError, UnsafeKey.
+    Wrong content is moved aside. Reads all content for Depth.CONTENT, so it blocks; `progress` is told how much was
+    read. Raises OSError, UnsafeKey, and what `progress` raises.
     """
     shown = str(key) if file is None else display(file)
     problems = list(_check_link(state, key, file))
     problems += _check_location(state, key, shown)
     problems += _check_permissions(state, key)
-    problems += _check_content(state, key, depth)
+    problems += _check_content(state, key, depth, progress)
     problems += _check_pointer(state, key, file)
     problems += _check_copies(state, key, file, shown)
     return problems
@@ -117,7 +124,9 @@ def _check_permissions(state: AnnexState, key: Key) -> Iterator[FsckProblem]:
         yield FsckProblem(ProblemKind.PERMISSIONS)
 
 
-def _check_content(state: AnnexState, key: Key, depth: Depth) -> Iterator[FsckProblem]:
+def _check_content(
+    state: AnnexState, key: Key, depth: Depth, progress: Progress | None
+) -> Iterator[FsckProblem]:
     path = state.store.locate(key)
     if path is None:
         return
@@ -125,7 +134,7 @@ def _check_content(state: AnnexState, key: Key, depth: Depth) -> Iterator[FsckPr
         size = os.stat(path).st_size
         if key.size is not None and size != key.size:
             yield _set_aside(state, key, ProblemKind.BAD_SIZE, _difference(size - key.size))
-        elif verify_file(path, key, depth) is Verdict.DIFFERS:
+        elif verify_file(path, key, depth, progress) is Verdict.DIFFERS:
             yield _set_aside(state, key, ProblemKind.BAD_CONTENT, "Bad file content")
     except FileNotFoundError:       # dropped meanwhile, which is no fault
         return

@@ -129,9 +129,16 @@ def verify(key: Key, digest_hex: str) -> bool:
     return name.removeprefix(b"\\") == digest_hex.encode()  # git-annex once wrote a backslash in front
 
 
-def hash_file(fd: int, hasher: Hasher) -> None:
-    """Feeds the file to `hasher`, from where `fd` stands to its end. Blocks on the disk."""
+def hash_file(fd: int, hasher: Hasher, progress: Callable[[int], None] | None = None) -> None:
+    """Feeds the file to `hasher`, from where `fd` stands to its end. Blocks on the disk.
+
+    `progress` is told the bytes read so far after each piece; what it raises ends the reading.
+    """
+    done = 0
     buffer = bytearray(_READ_SIZE)
     view = memoryview(buffer)
     while size := os.readv(fd, [buffer]):
         hasher.update(view[:size])
+        done += size
+        if progress is not None:
+            progress(done)

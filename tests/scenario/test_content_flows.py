@@ -16,6 +16,7 @@ import pytest
 from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
 from annexd.assistant.control import send, socket_path
+from annexd.errors import UserError
 from annexd.formats.key import Key
 from annexd.formats.pointer import parse_pointer
 from annexd.formats.uuid import UUID
@@ -92,7 +93,14 @@ def control(side: Side, remote: str = "", *, do: str = "pause") -> None:
     with state_of(side) as annex:
         layout = annex.layout
     eventually(lambda: os.path.exists(socket_path(layout)), LIMIT)
-    send(layout, {"do": do, "what": "remote" if remote else "all", "remote": remote}, Deadline(10))
+
+    def is_done() -> bool:
+        try:
+            return bool(send(layout, {"do": do, "what": "remote" if remote else "all", "remote": remote}, Deadline(10)))
+        except UserError as error:      # a daemon that has just begun does not know its remotes yet
+            raise AssertionError(str(error)) from error
+
+    eventually(is_done, LIMIT)
 
 
 def is_pointer(side: Side, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from annexd.cli.arguments import Parser, add_jobs, add_json, add_keys, add_matching
-from annexd.cli.invocation import Failed, Invocation
+from annexd.cli.invocation import Failed, Interrupted, Invocation
 
 
 def configure(parser: Parser) -> None:
@@ -34,7 +34,13 @@ def run(call: Invocation, options: Namespace) -> int:
         with call.acting_on(item) as action:
             if depth is Depth.CONTENT and is_checkable(annex, item.key):
                 action.note("checksum...")
-            problems = fsck_key(annex, item.key, item.file, depth)
+
+            def progress(done: int) -> None:
+                action.progress(done, item.key.size)
+                if call.is_interrupted:
+                    raise Interrupted
+
+            problems = fsck_key(annex, item.key, item.file, depth, progress)
             if tell(names, action, problems):
                 raise Failed
         return True

@@ -183,3 +183,18 @@ def test_content_is_held_against_its_key(tmp_path: Path, name: bytes) -> None:
 def test_keys_without_a_digest_only_tell_the_size(key: Key) -> None:
     assert verify_bytes(b"data", key) is Verdict.UNKNOWN
     assert verify_bytes(b"datadata", Key(b"WORM", b"x", 4, 1)) is Verdict.DIFFERS
+
+
+def test_how_much_was_read_is_told_and_reading_can_be_ended(state: AnnexState) -> None:
+    data = b"x" * (3 << 20)
+    key = put(state, data)
+    seen: list[int] = []
+    fsck_key(state, key, None, progress=seen.append)
+    assert seen == [1 << 20, 2 << 20, 3 << 20]
+
+    def enough(done: int) -> None:
+        raise InterruptedError(done)
+
+    with pytest.raises(InterruptedError):
+        fsck_key(state, key, None, progress=enough)
+    assert state.store.is_present(key)
