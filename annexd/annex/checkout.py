@@ -26,6 +26,7 @@ from annexd.git.index import IndexEntry
 from annexd.git.objects import Oid
 from annexd.git.refs import RefUpdate
 from annexd.git.tree import Trees
+from annexd.system.garbage import without_collection
 from annexd.threads.deadline import Deadline
 from annexd.threads.faults import reach
 
@@ -61,7 +62,7 @@ def apply_tree(
     ref, old_commit, new_commit = new_head
     move = HeadMove(MoveKind.CHECKOUT, ref, old_commit, new_commit, old, new)
     catch_up(state, deadline)
-    with state.index.editing(deadline) as edit:
+    with state.index.editing(deadline) as edit, without_collection():
         state.index.give_way()
         if edit.index.unmerged_paths():
             raise BusyError("files are in conflict in the index", hint="resolve the conflicts")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from annexd.annex.layout import RepoLayout
 
 Result = tuple[int, bytes | tuple[int, str] | None]
-"""What became of an item (see `checkout_worker`): with the packed stat of a file in the work tree, or errno and text."""
+"""What became of an item (see `checkout_worker`): with the packed stat of a work tree's file, or errno and text."""
 
 MIXED, LOWER = 0, 1
 

@@ -16,7 +16,7 @@ from annexd.annex.checkout_bulk import Bulk, failure
 from annexd.annex.checkout_convert import Conversions
 from annexd.annex.checkout_items import Item, Result
 from annexd.annex.checkout_plan import Blobs, Plan, Step, is_cut_off
-from annexd.annex.checkout_worker import COLLIDED, CONTENT, LOST, packed_stat
+from annexd.annex.checkout_worker import COLLIDED, CONTENT, LOST
 from annexd.annex.ingest import store_content
 from annexd.annex.objects import PART
 from annexd.annex.state import AnnexState
@@ -25,6 +25,7 @@ from annexd.annex.work_files import WorkFiles, unchanged
 from annexd.errors import AnnexError, ContentChanged, UnsafePath
 from annexd.formats.key import Key
 from annexd.formats.paths import display
+from annexd.git.packed_stat import packed_stat
 from annexd.git.tree import Blob
 from annexd.threads.faults import reach
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from _struct import Struct  # without the regular expressions that the module around it loads
 
 from annexd.formats.hash_dirs import both_of
+from annexd.git.packed_stat import packed_stat
 
 TYPE_CHECKING = False       # without importing typing, which takes longer than all the rest
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = frozenset((errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.ENOENT))
 _NO_COPY = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 _FICLONE = 0x40049409       # ioctl_ficlone(2)
-_SECOND = 1_000_000_000
-_WORD = 0xFFFFFFFF
-_pack = Struct(">10I").pack
 
 
 class Writer:
@@ -203,16 +200,6 @@ def make_file(path: bytes, data: bytes, executable: bool) -> None:
         raise
     finally:
         os.close(fd)
-
-
-def packed_stat(status: os.stat_result) -> bytes:
-    """What git's index keeps of a status, in its form but for the mode. Source: git, index format."""
-    return _pack(
-        status.st_ctime_ns // _SECOND & _WORD, status.st_ctime_ns % _SECOND,
-        status.st_mtime_ns // _SECOND & _WORD, status.st_mtime_ns % _SECOND,
-        status.st_dev & _WORD, status.st_ino & _WORD, status.st_mode, status.st_uid & _WORD, status.st_gid & _WORD,
-        status.st_size & _WORD,
-    )  # fmt: skip
 
 
 def clone(source: int, target: int) -> bool:

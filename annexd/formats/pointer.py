@@ -12,6 +12,11 @@ MAX_POINTER = 32768
 POINTER_START = b"/annex/objects/"
 """What pointers begin with, and links have in them, before the file name of their key."""
 
+_USUAL = re.compile(
+    rb"/annex/objects/([A-Z0-9_]{1,20})-s([0-9]{1,18})--([0-9A-Za-z_]{1,128}(?:\.[0-9A-Za-z_.]{0,60})?)\n"
+)
+"""Pointers as nearly all are: nothing in them is escaped, too long, or left out."""
+
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -21,6 +26,10 @@ def parse_pointer(data: bytes) -> Key | None:
     Lines after the first are allowed when each holds "/annex/" and ends in a newline.
     Source: git-annex, pointer file format.
     """
+    usual = _USUAL.fullmatch(data)
+    if usual is not None:
+        backend, size, name = usual.groups()
+        return Key(backend, name, int(size))
     if len(data) > MAX_POINTER or POINTER_START not in data:
         return None
     end = _LINE_END.search(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from annexd.git.index_format import (
 from annexd.git.index_tree import build_trees, refresh_cache
 from annexd.git.object_store import GitObjects
 from annexd.git.objects import TREE, Oid
+from annexd.git.packed_stat import packed_stat
 from annexd.git.tree import MODE_GITLINK, Blob, Trees
 
 __all__ = ["FileStamp", "GitIndex", "IndexCache", "IndexEntry", "is_racy", "stat_matches"]
@@ -36,6 +38,7 @@ Paths = set[bytes]
 _FEW = 64
 _SECOND = 1_000_000_000
 _WORD = 0xFFFFFFFF
+_PLAIN, _EXECUTABLE = (mode.to_bytes(4, "big") for mode in (0o100644, 0o100755))
 
 
 class FileStamp(NamedTuple):
@@ -245,12 +248,15 @@ class GitIndex:
         for path in self._young:
             if limit is not None and (record := self._records.get(path)) is not None and record[MTIME_AT] >= limit:
                 continue
+            try:
+                status = os.lstat(work_tree + b"/" + path)
+            except OSError:
+                continue
+            record = self._records.get(path)
+            if record is not None and _is_exactly(record, status):
+                continue
             entry = self.get(path)
             if entry is None or entry.mode == MODE_GITLINK or entry.size == 0:
-                continue
-            try:
-                status = os.lstat(os.path.join(work_tree, path))
-            except OSError:
                 continue
             if not stat_matches(entry, status):
                 self._set_record(path, encode_record(entry._replace(size=0)))
@@ -403,6 +409,14 @@ class IndexCache:
     def forget(self) -> None:
         """Read the file again next time."""
         self._index = None
+
+
+def _is_exactly(record: bytes, status: os.stat_result) -> bool:
+    """Whether the regular file is the very one that the entry is of; False may be said of others too."""
+    packed = packed_stat(status)
+    if packed[:24] != record[:24] or packed[28:] != record[28:40]:
+        return False
+    return record[24:28] == (_EXECUTABLE if status.st_mode & 0o100 else _PLAIN) and stat.S_ISREG(status.st_mode)
 
 
 def stat_matches(entry: IndexEntry, status: os.stat_result, *, trust_ctime: bool = True) -> bool:

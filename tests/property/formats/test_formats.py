@@ -69,6 +69,11 @@ def test_a_key_survives_pointer_link_and_location_log(key: Key) -> None:
     assert branch_paths.key_of_location_log(branch_paths.location_log(key)) == key
 
 
+@given(st.from_regex(rb"/annex/objects/[A-Z]{1,3}E?(-s[0-9]{1,20})?--[0-9a-z._&%-]{1,150}\n?", fullmatch=True))
+def test_the_short_way_of_reading_pointers_leads_where_the_long_one_does(data: bytes) -> None:
+    assert pointer.parse_pointer(data) == pointer.parse_link(data.removesuffix(b"\n"))
+
+
 @given(KEYS | NOISE.map(lambda data: Key(b"WORM", data)))
 def test_what_paths_from_elsewhere_name_is_safe(key: Key) -> None:
     found = pointer.parse_link(b".git/annex/objects/x/y/" + key.file_name())
