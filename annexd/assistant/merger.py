@@ -24,7 +24,7 @@ from annexd.assistant.conflict_news import ConflictNews
 from annexd.assistant.status import Severity, StatusBoard
 from annexd.assistant.transfer_scanner import KeyDelta
 from annexd.assistant.turn import WorkTreeTurn
-from annexd.errors import AnnexError, BusyError, RefusedError
+from annexd.errors import AnnexError, BusyError, ContentChanged, RefusedError
 from annexd.formats.adjustment import AdjustedBranch, adjusted_branch
 from annexd.formats.branch_paths import key_of_location_log
 from annexd.formats.key import Key
@@ -368,7 +368,7 @@ class Merger:
                     self._own_heads.add(report.new)
                     self._head = report.new
                     self._look_at_conflicts(annex, report.new)
-        except BusyError as error:
+        except (BusyError, ContentChanged) as error:        # somebody has a file open that was to be replaced
             self._put_off(ref, error, oid)
         except (AnnexError, OSError) as error:      # of this history; the others can be merged all the same
             self._refused(ref, oid, error)

@@ -120,6 +120,24 @@ def test_a_conflict_is_over_when_one_side_gives_way(running: Pair) -> None:
     running.settle()
 
 
+def test_a_file_open_for_writing_is_left_to_its_writer(running: Pair) -> None:
+    """What arrives for it meanwhile waits, and both versions are kept in the end."""
+    make_common_file(running)
+    before = running.b.git("rev-parse", "HEAD")
+    with open(running.a.path("common"), "r+b") as file:
+        running.b.write("common", b"b's version\n")
+        arrived = "refs/heads/synced/" + running.a.git("symbolic-ref", "--short", "HEAD").decode().strip()
+        eventually(lambda: running.b.git("rev-parse", "HEAD") != before, SYNC_LIMIT, "b's commit")
+        tip = running.b.git("rev-parse", "HEAD")
+        eventually(lambda: running.a.git("for-each-ref", "--format=%(objectname)", arrived) == tip, SYNC_LIMIT, "news")
+        file.write(b"a's own")
+        assert b"b's version" not in running.a.path("common").read_bytes()
+    both = {b"a's own", b"b's version\n"}
+    eventually(lambda: all(versions(side) == both for side in running), SYNC_LIMIT, "both versions at both sides")
+    assert "was not merged" not in running.a.alerts()
+    running.settle()
+
+
 def test_a_fresh_write_is_not_taken_back_by_an_older_version(running: Pair) -> None:
     """Both sides write in turn, at once when they see the other's version: no write may be lost on the way."""
     make_common_file(running)
