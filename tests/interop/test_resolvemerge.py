@@ -134,3 +134,21 @@ def test_conflicts_of_texts_are_left_to_the_person(repo: Path, oracle: Oracle, a
 def test_without_a_merge_there_is_nothing_to_resolve(repo: Path, oracle: Oracle, annexd_cli: Annexd) -> None:
     oracle.git(repo, "reset", "-q", "--hard")
     annexd_cli(repo, "resolvemerge", status=1)
+
+
+def test_sync_resolves_unless_it_is_told_not_to(
+    repo: Path, tmp_path: Path, oracle: Oracle, annexd_cli: Annexd
+) -> None:
+    """By an option for once, by git config for this repository, by config.log for all."""
+    oracle.git(repo, "reset", "-q", "--hard")
+    before = oracle.git(repo, "rev-parse", "HEAD")
+    oracle.git(repo, "branch", "-q", "-m", THERE, "synced/master")
+    annexd_cli(repo, "sync", "--no-resolvemerge", status=1)
+    annexd_cli(repo, "config", "--set", "annex.resolvemerge", "false")
+    annexd_cli(repo, "sync", status=1)
+    assert oracle.git(repo, "rev-parse", "HEAD") == before and not (repo / ".git/MERGE_HEAD").exists()
+    assert oracle.git(repo, "ls-files", "-u") == oracle.git(repo, "status", "--porcelain") == ""
+    said = annexd_cli(repo, "sync", "--resolvemerge")
+    assert "automatically resolved" in said and "keys.variant-" in said
+    assert oracle.git(repo, "status", "--porcelain") == "" and files(repo) == set(tree(repo, oracle))
+    assert oracle.git(repo, "log", "-1", "--format=%s").strip() == "git-annex automatic merge conflict fix"
