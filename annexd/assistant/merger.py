@@ -388,8 +388,18 @@ class Merger:
                 self._on_index_written()
                 log.info("merge.finished", ref=ref, how=report.kind, written=report.written)
                 self._conflicts.tell(report.resolved)
+                self._tell_collided(report.collided)
                 self._commits.put(Commit(Moved.MERGE if report.kind is MergeKind.MERGED else Moved.TREE))
                 self._download(report.missing)
+
+    def _tell_collided(self, paths: Sequence[bytes]) -> None:
+        """Files of which another one here has the name, as upper and lower case are the same to the file system."""
+        if paths:
+            self._alerts.raise_alert(
+                "collided",
+                f"this file system has room for only one of the files named alike: {_shown(paths)}",
+                hint="rename them elsewhere; the content of each is in the annex and in git's history",
+            )
 
     def _download(self, missing: Sequence[Key]) -> None:
         waiting = iter(missing)

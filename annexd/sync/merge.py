@@ -47,7 +47,8 @@ class MergeKind(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class MergeReport:
     """What became of merging `ref`. `paths` are in conflict or in the way, `missing` are keys without content here,
-    `resolved` says which paths were in conflict, and where their versions are now.
+    `resolved` says which paths were in conflict, and where their versions are now, `collided` which paths are the same
+    file as another one on this file system.
     """
 
     kind: MergeKind
@@ -58,6 +59,7 @@ class MergeReport:
     missing: tuple[Key, ...] = ()
     written: int = 0
     resolved: tuple[Resolved, ...] = ()
+    collided: tuple[bytes, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -211,12 +213,14 @@ def _move(
             at = stands.adjusted
             return MergeReport(MergeKind.BLOCKED, report.ref, at, at, tuple(result.blocked))
         missing = (*result.missing, *hidden_keys(annex, branch, stands.original, new))
-        return replace(report, old=stands.adjusted, new=commit, missing=missing, written=result.written)
+        report = replace(report, old=stands.adjusted, new=commit, missing=missing)
+        return replace(report, written=result.written, collided=tuple(result.collided))
     old_tree = None if old is None else tree_of(annex, old)
     result = apply_tree(annex, old_tree, tree_of(annex, new), new_head=(head, old, new), deadline=deadline)
     if result.blocked:
         return MergeReport(MergeKind.BLOCKED, report.ref, old, old, tuple(result.blocked))
-    return replace(report, missing=tuple(result.missing), written=result.written)
+    collided = tuple(result.collided)
+    return replace(report, missing=tuple(result.missing), written=result.written, collided=collided)
 
 
 def tree_of(annex: AnnexState, commit: Oid) -> Oid:
