@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import string
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,11 +17,14 @@ from annexd.formats.pointer import parse_link, parse_pointer
 from annexd.git.history import read_commit
 from annexd.git.objects import Oid
 from annexd.git.tree import MODE_GITLINK, MODE_LINK, Blob, Trees
-from annexd.sync.merge import merge_commits
+from annexd.sync.merge import MergeKind, merge_commits, merge_into_head
+from annexd.threads.deadline import Deadline
 from tests.support.annexes import make_annex
 from tests.support.conflicts import WHEN, Files, Shape, commit, tree_with
+from tests.support.repositories import git
 
 HEAD = b"refs/heads/main"
+REF = b"refs/heads/synced/other"
 TAKEN = ("f.variant-2355.txt", "d/g.variant-6b86", "f.variant-2355.variant-x.txt")
 PATHS = ("f.txt", "f.txt/in", "d", "d/g", "d/.h", "d/s/deep", ".h", "g", ".gitattributes", *TAKEN)
 BODY = "".join(f"line {number}\n" for number in range(12))
@@ -143,3 +148,31 @@ def test_sides_that_merged_each_other_before_agree_too(annex: AnnexState, rounds
     mine = commit(annex, tree_with(annex, seconds[0]), a, b, when=WHEN + 3)
     other = commit(annex, tree_with(annex, seconds[1]), b, a, when=WHEN + 4)
     meet(annex, [a, b], mine, other)
+
+
+def plain_git(annex: AnnexState, *args: str) -> bytes:
+    """git as if there were no annex: its filters belong to another program."""
+    filters = [word for name in ("process", "clean", "smudge") for word in ("-c", f"filter.annex.{name}=")]
+    return git(Path(os.fsdecode(annex.repo.top)), *filters, *args)
+
+
+@settings(
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(edits, edits, edits)
+def test_the_work_tree_goes_along_in_one_step(
+    annex: AnnexState, base: list[Put | Move], ours: list[Put | Move], theirs: list[Put | Move]
+) -> None:
+    files = edited({"f.txt": ("unlocked", "0"), "g": ("git", BODY), "d/g": ("locked", "0")}, base)
+    start = commit(annex, tree_with(annex, files))
+    tips = [
+        commit(annex, tree_with(annex, edited(files, changes)), start, when=WHEN + number)
+        for number, changes in enumerate((ours, theirs), 1)
+    ]
+    git(Path(os.fsdecode(annex.repo.top)), "update-ref", REF.decode(), tips[1].hex())
+    plain_git(annex, "checkout", "-q", "-f", "-B", "trial", tips[0].hex())
+    plain_git(annex, "clean", "-fdxq")
+    report = merge_into_head(annex, REF, Deadline(5))
+    assert report.kind in (MergeKind.MERGED, MergeKind.UP_TO_DATE)
+    assert plain_git(annex, "status", "--porcelain", "--ignored") == plain_git(annex, "ls-files", "-u") == b""
+    assert not os.path.exists(annex.repo.git_dir + b"/MERGE_HEAD")
