@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 # Two at a time: the tests start programs of their own.
 JOBS   ?= 2
 
-DEBIAN_PACKAGES := git openssh-server openssh-client
+DEBIAN_PACKAGES := git openssh-server openssh-client exfat-fuse exfatprogs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test test-all check format bench packages clean

@@ -174,13 +174,14 @@ def _is_as_recorded(state: AnnexState, change: WorkTreeChange) -> bool:
     blob = state.objects.read_blob(change.oid)
     if blob is None:
         return False
+    fidelity = state.config.fidelity
     try:
         status = os.lstat(path_abs)
-        if stat.S_ISDIR(status.st_mode) or git_mode(status) != change.old_mode:
+        if stat.S_ISDIR(status.st_mode) or not fidelity.allows(change.old_mode, status.st_mode):
             return False
         key = parse_pointer(blob)
         place = None if key is None else state.store.locate(key)
-        return compare(path_abs, status, change.old_mode, blob, place) is not Holds.NO
+        return compare(path_abs, status, change.old_mode, blob, place, fidelity) is not Holds.NO
     except OSError:
         return False
 

@@ -13,13 +13,15 @@ from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import RepositoryError, UserError
-from annexd.formats.adjustment import AdjustedBranch, Adjustment, adjusted_branch, adjusted_from
+from annexd.formats.adjustment import AdjustedBranch, Adjustment, Links, adjusted_branch, adjusted_from
 from annexd.formats.paths import display
 from annexd.git.objects import Oid
 from annexd.git.refs import Expect, RefUpdate
 from annexd.threads.deadline import Deadline
 
 HEADS = b"refs/heads/"
+FIRST_COMMIT = b"commit before entering adjusted branch"
+INDEX_WAIT = 10.0       # seconds
 REFLOG_ENTER = b"entering adjusted branch"
 
 
@@ -55,6 +57,31 @@ def enter(
         )
     propagate(annex, deadline)      # commits on the adjusted branch that we come from must not stay behind
     return _enter(annex, branch, deadline)
+
+
+def settle_branch(annex: AnnexState) -> list[str]:
+    """What init does about branches; what a person should know. Raises what `enter` does.
+
+    A clone of an adjusted branch gets the refs that go with it. Where the file system has no locked files, an
+    adjusted branch is entered. Source: git-annex, init on crippled file systems, and in clones of adjusted branches.
+    """
+    deadline = Deadline(INDEX_WAIT)
+    if adjusted_branch(annex.refs.head().ref) is not None:
+        propagate(annex, deadline)
+        return []
+    if not annex.config.crippled_file_system or annex.refs.head().ref is None:
+        return []
+    if annex.refs.head().oid is None:
+        annex.repo.run(b"commit", b"--quiet", b"--allow-empty", b"--no-verify", b"-m", FIRST_COMMIT)
+        annex.index.forget()
+    told = ["Entering an adjusted branch where files are unlocked as this filesystem does not support locked files."]
+    try:
+        result = enter(annex, Adjustment(Links.UNLOCK), deadline)
+    except BranchExists as problem:
+        return [*told, f"Failed to enter adjusted branch! {problem}"]
+    if result.blocked:
+        told.append(f"Failed to enter adjusted branch! Local changes are in the way: {display(result.blocked[0])}")
+    return told
 
 
 def refresh(annex: AnnexState, deadline: Deadline) -> CheckoutResult:

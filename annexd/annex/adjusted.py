@@ -15,7 +15,7 @@ from annexd.annex.checkout import CheckoutResult, apply_tree
 from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
-from annexd.errors import RefMoved, RepositoryError
+from annexd.errors import BusyError, RefMoved, RepositoryError
 from annexd.formats.adjustment import AdjustedBranch, Hide, adjusted_branch
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -154,7 +154,7 @@ def _propagate(annex: AnnexState, branch: AdjustedBranch, head: Oid) -> Propagat
     chain = _chain(annex, head, basis)
     known = basis or chain.start
     if known is None:
-        raise RepositoryError(
+        raise BusyError(        # it is just being entered, or somebody made it by hand
             f"it is not known what {display(branch.ref)} was made from",
             hint=f"check out {display(branch.original)}",
         )

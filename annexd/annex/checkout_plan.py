@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from annexd.annex.index_access import is_certain
 from annexd.annex.objects import ObjectStore
-from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, git_mode, is_beginning, read_small
+from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, is_beginning, read_small
 from annexd.annex.work_files import WorkFiles
 from annexd.errors import RepositoryError
 from annexd.formats.key import Key
@@ -208,8 +208,9 @@ class _Planner:
             return Holds.NO
         key = self._blobs.key(blob)
         place = None if key is None or mode == LINK_MODE else self._store.locate(key)
-        held = compare(self._work.absolute(path), status, mode, self._blobs.data(oid), place)
-        may_be_converted = held is Holds.NO and key is None and git_mode(status) == mode != LINK_MODE
+        held = compare(self._work.absolute(path), status, mode, self._blobs.data(oid), place, self._index.fidelity)
+        may_be_converted = held is Holds.NO and key is None and mode != LINK_MODE
+        may_be_converted = may_be_converted and self._index.fidelity.allows(mode, status.st_mode)
         return Holds.YES if may_be_converted and self._is_converted(path, blob) else held
 
     def _is_present(self, blob: Blob) -> bool:

@@ -254,6 +254,8 @@ def _apply(objects: GitObjects, edit: IndexEdit, updates: Iterable[IndexUpdate])
             continue
         if content is not None:
             oid = objects.add(BLOB, content)
+        before = index.get(path)
+        mode = index.fidelity.recorded(mode, None if before is None else before.mode)
         if oid is None:
             raise ValueError(f"no blob for {path!r}")
         index.set(IndexEntry(path, mode, oid) if status is None else IndexEntry.from_stat(path, mode, oid, status))

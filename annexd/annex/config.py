@@ -15,6 +15,7 @@ from annexd.formats.logs.difference import CONFIG_NAMES
 from annexd.formats.units import parse_size
 from annexd.formats.uuid import UUID
 from annexd.git.config import GitConfig
+from annexd.git.fidelity import Fidelity
 
 DEFAULT_DISK_RESERVE = 100_000_000
 DEFAULT_VERSION = 10
@@ -99,6 +100,7 @@ class AnnexConfig:
     pidlock: bool = False
     crippled_file_system: bool = False
     symlinks: bool = True
+    file_modes: bool = True
     shared_repository: str | None = None
     delay_add: float = 0.0
     startup_scan: bool = True
@@ -168,6 +170,7 @@ class AnnexConfig:
             pidlock=git.get_bool("annex.pidlock", False),
             crippled_file_system=git.get_bool("annex.crippledfilesystem", False),
             symlinks=git.get_bool("core.symlinks", True),
+            file_modes=git.get_bool("core.filemode", True),
             shared_repository=git.get("core.sharedrepository"),
             delay_add=_seconds(git, "annex.delayadd"),
             startup_scan=git.get_bool("annex.startupscan", True),
@@ -202,6 +205,11 @@ class AnnexConfig:
             elif (parsed := _boolean(value)) is not None:
                 changes[field] = parsed
         return replace(self, **changes) if changes else self  # type: ignore[arg-type]  # fields named in _SHARED
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """What the work tree keeps of modes and symlinks."""
+        return Fidelity(self.file_modes, self.symlinks)
 
     def remote(self, name: str) -> RemoteConfig | None:
         """The remote of that name."""

@@ -93,5 +93,5 @@ def _stat_of(state: AnnexState, work: WorkFiles, path: bytes, blob: Blob, blobs:
         return status
     key = blobs.key(blob)
     place = None if key is None else state.store.locate(key)
-    held = compare(work.absolute(path), status, mode, blobs.data(oid), place)
+    held = compare(work.absolute(path), status, mode, blobs.data(oid), place, state.config.fidelity)
     return None if held is Holds.NO else status

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from annexd.errors import FormatError, UnsupportedIndex
+from annexd.git.fidelity import FULL, Fidelity
 from annexd.git.index import FileStamp, GitIndex, IndexCache, IndexEntry, stat_matches
 from annexd.git.index_lock import IndexLock
 from annexd.git.refs import Refs
@@ -47,8 +48,15 @@ class IndexAccess:
     Formats that only git reads are turned into one that we read, by git, in a copy.
     """
 
-    def __init__(self, repo: GitRepository, scratch_dir: bytes, memory: IndexMemory | None = None) -> None:
+    def __init__(
+        self,
+        repo: GitRepository,
+        scratch_dir: bytes,
+        memory: IndexMemory | None = None,
+        fidelity: Fidelity = FULL,
+    ) -> None:
         self._repo = repo
+        self._fidelity = fidelity
         self._scratch = scratch_dir
         self._cache = IndexCache(repo.index_path)
         self._converted: GitIndex | None = None
@@ -70,9 +78,11 @@ class IndexAccess:
     def current(self) -> GitIndex:
         """The index as it is on disk now; not to be changed. Raises FormatError, OSError, GitError."""
         try:
-            return self._cache.current()
+            index = self._cache.current()
         except UnsupportedIndex:
-            return self._convert()
+            index = self._convert()
+        index.fidelity = self._fidelity
+        return index
 
     @contextmanager
     def editing(self, deadline: Deadline, *, missing: WhenMissing = WhenMissing.REFUSE) -> Iterator[IndexEdit]:
@@ -157,7 +167,7 @@ def is_certain(index: GitIndex, entry: IndexEntry, status: os.stat_result) -> bo
 
     Where the entry knows nanoseconds they are enough; else git's rule of whole seconds counts.
     """
-    if index.stamp is None or not stat_matches(entry, status):
+    if index.stamp is None or not stat_matches(entry, status, fidelity=index.fidelity):
         return False
     if entry.mtime_ns % _SECOND == 0:
         return not index.is_racy(entry)

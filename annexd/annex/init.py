@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from annexd.annex.adjust import settle_branch
 from annexd.annex.config import DEFAULT_VERSION, SUPPORTED_VERSIONS, AnnexConfig
 from annexd.annex.init_steps import InitRequest, set_up
 from annexd.annex.state import AnnexState, layout_of
@@ -52,5 +53,9 @@ def initialize(
         warn(warning)
     # Tunings that were refused may be in the environment, so that git config would tell of them again.
     config = replace(AnnexConfig.load(GitConfig.load(repo)), tunings=done.tunings)
-    return AnnexState.checked(repo, config)
+    state = AnnexState.checked(repo, config)
+    if not repo.is_bare:
+        for warning in settle_branch(state):
+            warn(warning)
+    return state
 

@@ -112,7 +112,7 @@ def _is_unmodified(state: AnnexState, file: AnnexedFile, path_abs: bytes, status
         return True
     place = state.store.locate(file.key)
     mode = EXECUTABLE_MODE if status.st_mode & EXECUTABLE else FILE_MODE
-    return compare(path_abs, status, mode, pointer_for(file.key), place) is not Holds.NO
+    return compare(path_abs, status, mode, pointer_for(file.key), place, index.fidelity) is not Holds.NO
 
 
 def _keep_content(state: AnnexState, work: WorkFiles, path_abs: bytes, key: Key) -> None:

@@ -132,7 +132,7 @@ class AnnexState:
     @cached_property
     def index(self) -> IndexAccess:
         """git's index of the work tree."""
-        return IndexAccess(self.repo, self.layout.annexd_dir, self._index_memory)
+        return IndexAccess(self.repo, self.layout.annexd_dir, self._index_memory, self.config.fidelity)
 
     @cached_property
     def attributes(self) -> CheckAttr:

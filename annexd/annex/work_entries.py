@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from annexd.annex.verify import Verdict, verify_fd
 from annexd.formats.key import Key
 from annexd.formats.pointer import MAX_POINTER, parse_link, parse_pointer
+from annexd.git.fidelity import FULL, Fidelity
 from annexd.system import files
 
 EXECUTABLE = 0o100
@@ -95,14 +96,25 @@ class Holds(enum.Enum):
     """It is a pointer to the right key, where content could be."""
 
 
-def compare(path_abs: bytes, status: os.stat_result, mode: int, data: bytes, object_path: bytes | None = None) -> Holds:
+def compare(
+    path_abs: bytes,
+    status: os.stat_result,
+    mode: int,
+    data: bytes,
+    object_path: bytes | None = None,
+    fidelity: Fidelity = FULL,
+) -> Holds:
     """Does the work tree hold at `path_abs` what git records as `mode` and blob `data`? Reads the file. OSError.
 
     For annexed files the content of the key is as good as its pointer. Where the key does not tell (WORM), the file is
     held against the object at `object_path`, and is not taken for equal without it.
     """
-    if git_mode(status) != mode or stat.S_ISDIR(status.st_mode):
-        return Holds.YES if mode == GITLINK_MODE and stat.S_ISDIR(status.st_mode) else Holds.NO
+    if not fidelity.allows(mode, status.st_mode):
+        return Holds.NO
+    if mode == GITLINK_MODE:
+        return Holds.YES
+    if mode == LINK_MODE and stat.S_ISREG(status.st_mode):
+        return Holds.YES if status.st_size == len(data) and read_small(path_abs, len(data)) == data else Holds.NO
     if mode == LINK_MODE:
         return Holds.YES if os.readlink(path_abs) == data else Holds.NO
     key = parse_pointer(data)

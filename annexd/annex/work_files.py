@@ -23,6 +23,9 @@ TEMP_PREFIX = b".annexd-tmp-"
 
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
+NO_SYMLINKS = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
+"""What file systems without symlinks say; then a file that holds the target stands for one, as with git."""
+
 
 class WorkFiles:
     """Writes files and symlinks below `top`. Owned by one thread; remembers directories while it lives.
@@ -154,7 +157,11 @@ class WorkFiles:
             os.symlink(target, temp)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(temp), exist_ok=True)
-            os.symlink(target, temp)
+            return self.temp_symlink(target)
+        except OSError as error:
+            if error.errno not in NO_SYMLINKS:
+                raise
+            return self.temp_bytes(target, executable=False)
         return temp
 
     # putting them in place
@@ -166,6 +173,10 @@ class WorkFiles:
             os.symlink(target, place)
         except FileExistsError as error:
             raise _appeared(path) from error
+        except OSError as error:
+            if error.errno not in NO_SYMLINKS:
+                raise
+            return self.place_new(self.temp_bytes(target, executable=False), path)
         return os.lstat(place)
 
     def set_executable(self, path: bytes, expected: os.stat_result, *, executable: bool) -> os.stat_result:

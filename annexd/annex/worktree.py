@@ -188,4 +188,4 @@ def _is_unmodified(
         return True
     key = parse_pointer(blob)
     place = None if key is None else state.store.locate(key)
-    return compare(work.absolute(entry.path), status, entry.mode, blob, place) is Holds.YES
+    return compare(work.absolute(entry.path), status, entry.mode, blob, place, index.fidelity) is Holds.YES

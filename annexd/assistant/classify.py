@@ -72,13 +72,14 @@ def look(top: bytes, change: Change, index: GitIndex) -> Finding:
 
 
 def _regular(change: Change, entry: IndexEntry | None, status: os.stat_result, index: GitIndex) -> What:
-    if entry is None or entry.mode not in (MODE_FILE, MODE_EXECUTABLE):
+    is_link = entry is not None and entry.mode == MODE_LINK and not index.fidelity.symlinks
+    if entry is None or (entry.mode not in (MODE_FILE, MODE_EXECUTABLE) and not is_link):
         return What.FILE
     if is_certain(index, entry, status):
         return What.SAME
     if change.kind is not ChangeKind.WRITTEN and is_same_content(index, entry, status):
         return What.MODE
-    return What.FILE
+    return What.LINK if is_link else What.FILE
 
 
 def still_holds(top: bytes, update: IndexUpdate) -> bool:

@@ -8,11 +8,15 @@ Answers have `ok`; when that is false, `error` says why.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from annexd.annex.layout import RepoLayout
@@ -23,6 +27,7 @@ from annexd.formats.paths import display
 from annexd.formats.uuid import UUID
 from annexd.remotes.contract import RemoteSpec
 from annexd.system.control_socket import ControlSocket, ask
+from annexd.system.files import read_file, write_atomically
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
 from annexd.threads.stop_signal import StopSignal
@@ -44,10 +49,22 @@ Answer = dict[str, Any]
 
 log = get_logger(__name__)
 
+NO_SOCKETS = (errno.EIO, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without Unix sockets say."""
+
 
 def socket_path(layout: RepoLayout) -> bytes:
-    """Where the daemon of this repository listens."""
-    return layout.annexd_dir + b"/control"
+    """Where the daemon of this repository listens.
+
+    Where the file system has no sockets a file in its place says where it is. OSError when that cannot be read.
+    """
+    place = layout.annexd_dir + b"/control"
+    try:
+        if stat.S_ISREG(os.lstat(place).st_mode):
+            return read_file(place, limit=1 << 12)
+    except FileNotFoundError:
+        pass
+    return place
 
 
 def send(layout: RepoLayout, request: Request, deadline: Deadline) -> Answer:
@@ -80,7 +97,26 @@ class Control:
 
     def run(self, stop: StopSignal) -> None:
         """Until `stop`."""
-        ControlSocket(socket_path(self._shared.layout), self.answer).run(stop)
+        place = self._shared.layout.annexd_dir + b"/control"
+        try:
+            ControlSocket(place, self.answer).run(stop)
+        except OSError as error:
+            if error.errno not in NO_SOCKETS:
+                raise
+            self._run_elsewhere(place, stop)
+
+    def _run_elsewhere(self, place: bytes, stop: StopSignal) -> None:
+        """Listen in a directory of our own on another file system, which a file at `place` tells of."""
+        with TemporaryDirectory(prefix="annexd-", dir=os.environ.get("XDG_RUNTIME_DIR") or None) as directory:
+            path = os.fsencode(directory) + b"/control"
+            with suppress(FileNotFoundError):
+                os.unlink(place)        # what the attempt to listen there left
+            write_atomically(place, path)
+            try:
+                ControlSocket(path, self.answer).run(stop)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(place)
 
     def answer(self, line: bytes) -> bytes:
         """One request, whatever it holds."""

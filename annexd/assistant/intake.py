@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
@@ -171,9 +172,9 @@ class Intake:
     def take_link(self, finding: Finding) -> Taken:
         """A symbolic link; one that leads to an object is made to lead there from where it is now. Raises OSError."""
         path_abs = self._top + b"/" + finding.path
-        target, seen = os.readlink(path_abs), finding.stat
+        target, seen = _target(path_abs, finding), finding.stat
         key = parse_link(target)
-        if key is not None:
+        if key is not None and finding.stat is not None and stat.S_ISLNK(finding.stat.st_mode):
             right = link_target(finding.path, self._layout.link_object_path(key))
             if right != target:
                 self._relink(path_abs, target, right)
@@ -230,3 +231,11 @@ class Intake:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temp)
+
+
+def _target(path_abs: bytes, finding: Finding) -> bytes:
+    """Where a symlink leads; without symlinks that is the content of the file in its place."""
+    if finding.stat is not None and stat.S_ISREG(finding.stat.st_mode):
+        with open(path_abs, "rb") as file:
+            return file.read(MAX_POINTER)
+    return os.readlink(path_abs)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from annexd.errors import FormatError, MergeConflict, RepositoryError
 from annexd.git.cache_tree import CacheTree, parse_cache_tree, serialise_cache_tree
+from annexd.git.fidelity import FULL, Fidelity
 from annexd.git.index_format import (
     ASSUME_VALID,
     INTENT_TO_ADD,
@@ -63,6 +64,7 @@ class GitIndex:
     def __init__(self, content: IndexContent | None = None, stamp: FileStamp | None = None) -> None:
         content = content or IndexContent()
         self.stamp = stamp
+        self.fidelity = FULL
         self._records = content.records
         self._unmerged = content.unmerged
         self._order = sorted([*content.records, *content.unmerged])
@@ -258,7 +260,7 @@ class GitIndex:
             entry = self.get(path)
             if entry is None or entry.mode == MODE_GITLINK or entry.size == 0:
                 continue
-            if not stat_matches(entry, status):
+            if not stat_matches(entry, status, fidelity=self.fidelity):
                 self._set_record(path, encode_record(entry._replace(size=0)))
                 smudged.append(path)
         return smudged
@@ -419,7 +421,9 @@ def _is_exactly(record: bytes, status: os.stat_result) -> bool:
     return record[24:28] == (_EXECUTABLE if status.st_mode & 0o100 else _PLAIN) and stat.S_ISREG(status.st_mode)
 
 
-def stat_matches(entry: IndexEntry, status: os.stat_result, *, trust_ctime: bool = True) -> bool:
+def stat_matches(
+    entry: IndexEntry, status: os.stat_result, *, trust_ctime: bool = True, fidelity: Fidelity = FULL
+) -> bool:
     """Whether lstat says what the entry says, so that the file is as it was staged.
 
     Nanoseconds count where the writer of the entry knew them. A racy entry (GitIndex.is_racy) proves nothing.
@@ -432,7 +436,7 @@ def stat_matches(entry: IndexEntry, status: os.stat_result, *, trust_ctime: bool
         return False
     if entry.uid != status.st_uid & _WORD or entry.gid != status.st_gid & _WORD:
         return False
-    return _same_type(entry.mode, status.st_mode)
+    return fidelity.allows(entry.mode, status.st_mode)
 
 
 def is_racy(entry: IndexEntry, index_mtime_ns: int) -> bool:
@@ -444,14 +448,6 @@ def _same_time(recorded: int, actual: int) -> bool:
     if recorded % _SECOND == 0:
         return recorded // _SECOND == actual // _SECOND & _WORD
     return recorded == actual
-
-
-def _same_type(mode: int, actual: int) -> bool:
-    if mode >> 12 == 0o10:
-        return actual >> 12 == 0o10 and bool(mode & 0o100) == bool(actual & 0o100)
-    if mode >> 12 == 0o16:
-        return actual >> 12 == 0o4
-    return mode >> 12 == actual >> 12
 
 
 def _set_aside_as(path: bytes, record: bytes, before: bytes) -> bytes:

@@ -14,16 +14,30 @@ _AT_FDCWD = -100
 _NOREPLACE = 1      # renameat2(2)
 _EXCHANGE = 2
 _UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
+_NO_LINKS = _UNSUPPORTED | {errno.EPERM}
 
 
 def rename_new(source: bytes, target: bytes) -> None:
     """Rename unless `target` exists. Raises FileExistsError, other OSError; then `source` is where it was."""
     code = _renameat2()(source, target, _NOREPLACE)
     if code in _UNSUPPORTED:
-        os.link(source, target, follow_symlinks=False)
-        os.unlink(source)
+        _rename_by_link(source, target)
     elif code:
         raise OSError(code, os.strerror(code), source, None, target)
+
+
+def _rename_by_link(source: bytes, target: bytes) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # FAT and its like: whatever comes there between these two lines is lost.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target) from None
+        os.rename(source, target)
+    else:
+        os.unlink(source)
 
 
 def exchange(one: bytes, other: bytes) -> bool:

@@ -112,6 +112,7 @@ def test_files_without_content_are_hidden_until_it_comes(pair: Pair, clean_envir
     a.start()
     arrives(a, "there", b"there\n")
     eventually(lambda: in_step(pair), LIMIT, "both sides in step")
+    program(a.repo, "wanted", ".", "exclude=there")     # else it is fetched again at once
     program(a.repo, "drop", "there")
     is_gone(a, "there")
     assert b.has("there", b"there\n")
