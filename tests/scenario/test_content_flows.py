@@ -127,6 +127,7 @@ def test_a_fresh_clone_of_a_repository_that_keeps_growing_skips_no_file(make: Ma
     eventually(lambda: len(a.committed()) >= (10, 25, 40)[attempt], LIMIT)
     b = clone(make, a, "b")
     a.git("remote", "add", "b", str(b.repo))
+    a.git("config", "remote.b.annex-ignore", "true")        # so that the clone has to get the contents itself
     for n in range(20):
         contents[f"while/{n}"] = os.urandom(300 + n)
         a.write(f"while/{n}", contents[f"while/{n}"])

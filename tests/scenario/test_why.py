@@ -9,6 +9,7 @@ from typing import Any
 from tests.support.annexd import Annexd, Done
 from tests.support.eventually import eventually
 from tests.support.pair import Pair
+from tests.support.terminal import annexd_on_terminal
 
 
 def annexd(pair: Pair, *args: str, status: int = 0) -> Done:
@@ -79,3 +80,22 @@ def test_a_slow_transfer_is_seen_with_what_waits_behind_it(pair: Pair) -> None:
     pair.a.git("config", "annex.bwlimit", "1GB")       # which is heeded at once
     eventually(lambda: not now()["running"] and not now()["queue"], 15)
     assert standing(pair, queued["file"], "b")["state"] == "present"
+
+
+def test_watching_shows_transfers_as_they_go_on_until_ctrl_c(pair: Pair) -> None:
+    pair.a.git("config", "annex.bwlimit", "50kB")
+    pair.a.start()
+    pair.a.write("one", os.urandom(2_000_000))
+    with annexd_on_terminal(pair.a.repo, "status", "--watch", env=pair.a.env, rows=30) as terminal:
+        seen: set[str] = set()
+
+        def is_moving() -> bool:
+            seen.update(line for line in terminal.screen if "one to b: " in line and "/s, " in line and " left" in line)
+            return len(seen) >= 2
+
+        terminal.watch(is_moving)
+        assert sum(" running in " in line for line in terminal.screen) == 1, "each look takes the place of the last"
+        pair.a.git("config", "annex.bwlimit", "1GB")
+        terminal.watch(lambda: any("transfers: 0 running" in line for line in terminal.screen))
+        terminal.type(b"\x03")
+        assert terminal.wait() == 0
