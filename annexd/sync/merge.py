@@ -185,10 +185,11 @@ def in_order(annex: AnnexState, a: Oid, b: Oid) -> tuple[Oid, Oid]:
 def _merge_commit(annex: AnnexState, tree: Oid, first: Oid, second: Oid, message: bytes) -> bytes:
     """Made of nothing but its parents and our identity, so that two repositories of one person that merge each
     other's history at the same moment make the same commit. Else each would next have to merge the other's merge,
-    and so on for as long as they stay in step.
+    and so on for as long as they stay in step. Two persons' equal merges are joined in the name of the newer's maker.
     """
-    _, when, zone = _committed(annex, second)
-    identity: Identity = annex.identity
+    who, when, zone = _committed(annex, second)
+    is_said_already = tree_of(annex, first) == tree_of(annex, second)
+    identity = Identity(who, who) if is_said_already else annex.identity
     author, committer = Signature(identity.author, when, zone), Signature(identity.committer, when, zone)
     return build_commit(tree, (first, second), author, committer, message)
 

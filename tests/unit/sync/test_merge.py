@@ -147,3 +147,21 @@ def test_relations_of_near_and_far_commits(two: Two) -> None:
     other = two.commit(two.b, g=b"apart")
     bring(two, other)
     assert relate(two.a.objects, last, other) is Relation.DIVERGED
+
+
+def test_the_merges_of_two_persons_are_joined_in_one_round(two: Two) -> None:
+    share(two)
+    two.commit(two.a, common=b"ours\n")
+    two.commit(two.b, common=b"theirs\n")
+    for annex, name in ((two.a, "Alice"), (two.b, "Bob")):
+        git(two.path(annex, "."), "config", "user.name", name)
+        annex.reload_config()
+    rounds = []
+    for _ in range(2):
+        for annex, other in ((two.a, two.b), (two.b, two.a)):
+            oid = other.refs.head().oid
+            assert oid is not None
+            git(two.path(annex, "."), "fetch", "-q", os.fsdecode(other.repo.top), f"+{oid.hex()}:{REF.decode()}")
+        rounds.append([merge_into_head(annex, REF, Deadline(5)).new for annex in (two.a, two.b)])
+    assert rounds[0][0] != rounds[0][1]
+    assert rounds[1][0] == rounds[1][1] is not None
