@@ -56,5 +56,5 @@ class ConflictNews:
         self._alerts.raise_alert(
             ALERT,
             f"changed in two places at once, all versions are kept: {shown}{more}",
-            hint="keep the version you want under the name you want, and remove the other",
+            hint="annexd conflicts lists them, and settles them",
         )

@@ -105,6 +105,7 @@ def test_renaming_everything_is_no_deletion(braked: Pair) -> None:
     pair.settle()
 
 
+@pytest.mark.slow
 def test_a_mass_rewrite_is_held(braked: Pair, annexd: Annexd) -> None:
     """As somebody who encrypts all files and wants money for it would do."""
     pair = braked
@@ -119,6 +120,7 @@ def test_a_mass_rewrite_is_held(braked: Pair, annexd: Annexd) -> None:
     stays(pair, 0.2)
 
 
+@pytest.mark.slow
 def test_without_the_setting_nothing_is_held(pair: Pair) -> None:
     pair.start()
     for name in NAMES:
