@@ -239,7 +239,7 @@ class Ground:
             if place.is_file():
                 assert not MARKERS.search(place.read_bytes()), f"conflict markers in {path!r} at {name}"
         self._look_for_crashes(name, side)
-        Oracle(self.env).assert_sound(side.repo)
+        Oracle(self.env).assert_sound(side.repo, ran_git_annex=name == self.annexed)
 
     def _look_for_crashes(self, name: str, side: Side) -> None:
         said = side.output.read_text(errors="backslashreplace") if side.output.exists() else ""

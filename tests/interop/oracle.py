@@ -19,8 +19,11 @@ class Oracle:
     def git(self, repo: Path, *args: str, status: int | None = 0) -> str:
         return run(["git", *args], repo, self.env, status=status)
 
-    def assert_sound(self, repo: Path, *, numcopies_may_fail: bool = False) -> None:
-        """git fsck, git status and git annex fsck find nothing to complain about and nothing to repair."""
+    def assert_sound(self, repo: Path, *, numcopies_may_fail: bool = False, ran_git_annex: bool = False) -> None:
+        """git fsck, git status and git annex fsck find nothing to complain about and nothing to repair.
+
+        Where git-annex itself was at work (`ran_git_annex`) it may find its own notes of inodes out of date.
+        """
         assert "dangling" not in self.git(repo, "fsck", "--strict", "--no-dangling")
         assert self.git(repo, "status", "--porcelain") == "", "git status is not clean"
         self.annex(repo, "merge")  # what is in the journal counts, and must not look like a correction below
@@ -30,6 +33,8 @@ class Oracle:
             errors = [str(e) for e in line["error-messages"]]  # type: ignore[attr-defined]
             if numcopies_may_fail and any("copies" in e or "trusted" in e for e in errors):
                 continue
+            if ran_git_annex:
+                errors = [error for error in errors if "inode cache" not in error]
             assert not errors, f"fsck of {line['file']}: {errors}"
             assert "fixing" not in str(line.get("note", "")), f"fsck had to repair {line['file']}: {line}"
         self.annex(repo, "merge")
