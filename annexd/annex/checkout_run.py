@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -66,6 +67,7 @@ class Run:
         self._made: set[bytes] = set()        # directories that were needed
         self._again: list[Step] = []        # what workers could not write
         self._lost: set[bytes] = set()      # what they died over
+        self._alike: dict[str, list[bytes]] | None = None
         self._problem: AnnexError | OSError | None = None
 
     def execute(self, plan: Plan) -> None:
@@ -304,11 +306,13 @@ class Run:
         self._work.make_directories(_parent(path))
         status = self._work.lstat(path)
         if status is not None and not (step.seen is not None and unchanged(step.seen, status)):
-            if self._is_ours(status):
+            if self._is_ours(path, status):
                 self.result.collided.append(path)
             elif path not in self._lost or not self._is_cut_off(path, status, new):
                 raise ContentChanged(f"{display(path)} appeared while it was being checked out")
         self._put(path, new, status)
+        if self._alike is not None:
+            self._alike.setdefault(_folded(path), []).append(path)
         self._note_done(step)
 
     def _is_cut_off(self, path: bytes, status: os.stat_result, new: Blob) -> bool:
@@ -321,18 +325,36 @@ class Run:
         for name in path.split(b"/")[:-1]:
             place = place + b"/" + name if place else name
             status = self._work.lstat(place)
-            if status is not None and not stat.S_ISDIR(status.st_mode) and self._is_ours(status):
+            if status is not None and not stat.S_ISDIR(status.st_mode) and self._is_ours(place, status):
                 self._work.remove(place, status)
                 self.result.collided.append(path)
                 return
 
-    def _is_ours(self, status: os.stat_result) -> bool:
-        """Whether this is a file that was made in this checkout."""
+    def _is_ours(self, path: bytes, status: os.stat_result) -> bool:
+        """Whether what is at `path` was made in this checkout, under this name or one like it.
+
+        Where files have no inode numbers of their own, each of their names has another one.
+        """
         if packed_stat(status) in self.packed.values():
             return True
-        return any(
-            status.st_ino == made.st_ino and status.st_dev == made.st_dev for made in self.stats.values()
-        )
+        if any(status.st_ino == made.st_ino and status.st_dev == made.st_dev for made in self.stats.values()):
+            return True
+        if self._alike is None:
+            self._alike = {}
+            for made_path in (*self.stats, *self.packed):
+                self._alike.setdefault(_folded(made_path), []).append(made_path)
+        return any(_is_same(self._work.lstat(other), status) for other in self._alike.get(_folded(path), ()))
+
+
+def _folded(path: bytes) -> str:
+    """The same for paths that some file system takes for one."""
+    return unicodedata.normalize("NFC", os.fsdecode(path).casefold())
+
+
+def _is_same(one: os.stat_result | None, other: os.stat_result) -> bool:
+    return one is not None and (one.st_mode, one.st_size, one.st_mtime_ns) == (
+        other.st_mode, other.st_size, other.st_mtime_ns,
+    )  # fmt: skip
 
 
 def _differ_in_mode_only(old: Blob, new: Blob) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from tests.support.eventually import eventually
 from tests.support.privileges import may_mount
@@ -66,3 +69,28 @@ def _succeeds(*command: str) -> bool:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return True
+
+
+@contextmanager
+def case_insensitive(image: Path, top: Path, mib: int = 64) -> Iterator[Path]:
+    """An exFAT, by way of FUSE, mounted at the new directory `top`: no links, no modes, and "a" is "A" there."""
+    may_mount()
+    tools = [shutil.which(name) for name in ("mkfs.exfat", "mount.exfat-fuse")]
+    if None in tools or not os.path.exists("/dev/fuse"):
+        pytest.skip("there is no exFAT here")
+    with image.open("wb") as file:
+        file.truncate(mib << 20)
+    top.mkdir()
+    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True)
+    attach = ["losetup", "--find", "--show", str(image)]
+    loop = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        subprocess.run(["mount.exfat-fuse", loop, str(top)], check=True, capture_output=True)
+        try:
+            yield top
+        finally:
+            subprocess.run(["umount", "--lazy", str(top)], check=True)
+    finally:
+        subprocess.run(["losetup", "--detach", loop], check=False)
+        with suppress(OSError):
+            image.unlink()

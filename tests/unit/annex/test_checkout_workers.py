@@ -28,6 +28,7 @@ from annexd.git.index_format import IndexEntry, encode_record, packed_record
 from annexd.git.objects import BLOB, object_id
 from annexd.threads.deadline import Deadline
 from tests.support.annexes import key_of, put
+from tests.support.disks import case_insensitive
 from tests.unit.annex.content_helpers import (
     File,
     add,
@@ -40,7 +41,7 @@ from tests.unit.annex.content_helpers import (
     unlocked,
     write,
 )
-from tests.unit.annex.helpers import git
+from tests.unit.annex.helpers import git, make_annex, open_annex
 
 MANY = 300
 
@@ -576,3 +577,25 @@ def test_many_files_are_unlocked_at_once(state: AnnexState) -> None:
     assert read(state, b"d/0") == pointer_for(key_of(data_of(0))) and read(state, b"d/1") == data_of(1)
     assert status(state).split(b"\n")[0] == b"T  d/0"
     assert git(top(state), "diff-files", "--name-only") == b"d/5"
+
+
+@pytest.mark.parametrize("threshold", [1, 100], ids=["many", "few"])
+def test_where_case_makes_no_difference_the_last_of_two_files_is_there_and_git_is_told(
+    tmp_path: Path, threshold: int
+) -> None:
+    with (
+        case_insensitive(tmp_path / "image", tmp_path / "disk") as disk,
+        open_annex(make_annex(disk / "annex")) as state,
+    ):
+        add(state, {b"first": b"first"})
+        configure(state, 2, threshold)
+        files: dict[bytes, File] = {b"D/%d" % n: unlocked(data_of(n)) for n in range(20)}
+        for number in range(20):
+            put(state, data_of(number))
+        files |= {b"D/A": (0o100644, b"one\n"), b"D/a": (0o100644, b"two\n"), b"d/b": (0o100644, b"three\n")}
+        result = check_out(state, files)
+        assert result.written == 23 and result.collided == [b"D/a"]
+        assert sorted(os.listdir(top(state) / "d")) == sorted([*map(str, range(20)), "a", "b"])
+        assert read(state, b"D/A") == b"two\n" and read(state, b"D/7") == data_of(7)
+        changed = git(top(state), "diff-files", "--name-only").split()
+        assert b"D/7" not in changed and b"D/a" not in changed
