@@ -17,7 +17,7 @@ from annexd.assistant.classify import Finding, What, git_mode, look
 from annexd.assistant.commit_policy import CHUNK_SECONDS, held_back
 from annexd.assistant.intake import Intake, Skipped, Taken
 from annexd.assistant.renames import Renames
-from annexd.assistant.root_guard import RootGuard, means_gone
+from annexd.assistant.root_guard import RootGuard, is_missing, means_gone
 from annexd.assistant.staged import Staged
 from annexd.assistant.troubles import Troubles
 from annexd.assistant.turn import WorkTreeTurn
@@ -426,16 +426,7 @@ def _missing_below(top: bytes, path: bytes, index: GitIndex) -> list[bytes]:
     """What the index has below a path and the work tree has not. A directory that stands there may be a new one: the
     news that another went away is the same path's, and the older.
     """
-    return [below for below in index.paths_under(path) if _is_missing(top + b"/" + below)]
-
-
-def _is_missing(path_abs: bytes) -> bool:
-    """Only what is said not to be there: one that cannot be looked at is no removal."""
-    try:
-        os.lstat(path_abs)
-    except OSError as error:
-        return means_gone(error)
-    return False
+    return [below for below in index.paths_under(path) if is_missing(top + b"/" + below)]
 
 
 def _suffix(path: bytes) -> bytes:

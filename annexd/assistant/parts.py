@@ -47,7 +47,7 @@ from annexd.assistant.merger import Merger, RefNews
 from annexd.assistant.mount_watcher import MountWatcher
 from annexd.assistant.push_lane import LaneParts
 from annexd.assistant.pusher import Pusher, Specs
-from annexd.assistant.root_guard import RootGuard
+from annexd.assistant.root_guard import guard_of
 from annexd.assistant.status import StatusBoard
 from annexd.assistant.transfer_scanner import Nudge, ScanItems, TransferScanner
 from annexd.assistant.transfer_scanner import nudge as nudge_scanner
@@ -95,7 +95,7 @@ class Parts:
         self._repo = state.repo
         self._store = state.store
         self.shared = SharedAnnex(state, on_long_hold=_note_long_hold)
-        self.guard = RootGuard(self._top, self.layout.annexd_dir + b"/mounts", lambda: [m.point for m in read_mounts()])
+        self.guard = guard_of(self.layout)
         work_state = state.fork()
         work_state.give_way(lambda: refuse_while_at_work(work_state))
         self.turn = WorkTreeTurn(work_state, self.guard.is_root_there)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from annexd.assistant.changes import ChangeKind
 from annexd.assistant.classify import Finding, What, is_same_content
+from annexd.assistant.root_guard import is_missing
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE
 
@@ -60,7 +60,7 @@ class Renames:
         entry = self._by_inode.get(ino)
         if entry is not None and is_same_content(index, entry, status):
             self._found[finding.path] = entry
-            if not os.path.lexists(top + b"/" + entry.path):
+            if is_missing(top + b"/" + entry.path):
                 self._vanished.append(entry.path)
             return
         removed = self._removed.pop(ino, None)

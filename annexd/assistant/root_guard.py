@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from annexd.annex.layout import RepoLayout
 from annexd.system.files import write_atomically
+from annexd.system.mounts import read_mounts
 
 Identity = tuple[int, int]
 
@@ -66,6 +68,21 @@ class RootGuard:
 def means_gone(error: OSError) -> bool:
     """Whether the error says that there is no such file, rather than that the disk is in trouble."""
     return error.errno in MEANS_GONE
+
+
+def is_missing(path: bytes) -> bool:
+    """Whether a file is said not to be there: one that cannot be looked at is no removal. One lstat."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return means_gone(error)
+    return False
+
+
+def guard_of(layout: RepoLayout) -> RootGuard:
+    """The guard of a repository's work tree, as this machine's mount table has it now."""
+    top, note = layout.work_tree or b"", layout.annexd_dir + b"/mounts"
+    return RootGuard(top, note, lambda: [mount.point for mount in read_mounts()])
 
 
 def _identity(path: bytes) -> Identity | None:

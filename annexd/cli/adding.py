@@ -63,9 +63,12 @@ def commit_tracked(call: Invocation, message: bytes) -> bool:
     updates = []
     to_git = []
     try:
-        for change in changed_below(annex, ()):
+        changes = list(changed_below(annex, ()))
+        lost = _lost_with_a_disk(call, [change.path for change in changes if change.status == "D"])
+        for change in changes:
             if change.status == "D":
-                updates.append(removal(change.path))
+                if change.path not in lost:
+                    updates.append(removal(change.path))
                 continue
             added = adder.add(change.path)
             if added is not None and added.update is not None:
@@ -76,6 +79,21 @@ def commit_tracked(call: Invocation, message: bytes) -> bool:
         adder.close()
     add_to_git(annex, to_git)
     return stage_and_commit(annex, updates, message, Deadline(INDEX_SECONDS)) is not None
+
+
+def _lost_with_a_disk(call: Invocation, paths: Sequence[bytes]) -> frozenset[bytes]:
+    """Those of the absent files that lay on a disk mounted in the work tree, which is not there now."""
+    from annexd.assistant.root_guard import guard_of
+
+    layout = call.annex().layout
+    guard = guard_of(layout)
+    missing = guard.missing_mounts()
+    top = layout.work_tree or b""
+    lost = frozenset(path for path in paths if not guard.is_deleted(top + b"/" + path, missing))
+    if lost:
+        points = ", ".join(display(point) for point in missing)
+        call.reporter.error(f"not taken for deleted, as nothing is mounted at {points}: {len(lost)} of the missing files")
+    return lost
 
 
 class _Adding:

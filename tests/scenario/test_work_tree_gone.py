@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.oracle import Oracle
+from tests.support.annexd import Annexd
 from tests.support.eventually import eventually
 from tests.support.pair import SYNC_LIMIT, Pair
 from tests.support.privileges import may_mount
@@ -111,6 +112,25 @@ def test_a_disk_in_the_work_tree_that_is_unmounted_loses_nothing(pair: Pair, tmp
             assert pair.b.has("disk/on-the-disk.txt", b"on the disk\n")
             (disk / "on-the-disk.txt").unlink()
             eventually(lambda: not pair.b.path("disk/on-the-disk.txt").exists(), SYNC_LIMIT, "a real removal")
+
+
+def test_sync_takes_no_missing_disk_for_a_deletion(pair: Pair, tmp_path: Path, annexd: Annexd) -> None:
+    may_mount()
+    disk, point, repo = tmp_path / "disk", pair.a.path("disk"), pair.a.repo
+    disk.mkdir()
+    point.mkdir()
+    pair.a.write("beside.txt", b"beside\n")
+    with mounted(disk, point):
+        pair.a.write("disk/on-the-disk.txt", b"on the disk\n")
+        annexd(repo, "assist")
+    pair.a.path("beside.txt").unlink()
+    said = annexd(repo, "sync")
+    assert "1 of the missing files" in said.out + said.err
+    assert set(pair.a.committed()) == {b"disk/on-the-disk.txt"}
+    with mounted(disk, point):
+        (disk / "on-the-disk.txt").unlink()
+        annexd(repo, "sync")
+    assert pair.a.committed() == {}
 
 
 def test_a_work_tree_that_is_unmounted_loses_nothing(pair: Pair, tmp_path: Path) -> None:

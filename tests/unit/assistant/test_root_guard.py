@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from annexd.assistant.root_guard import RootGuard, means_gone
+from annexd.annex.commit import REMOVE, IndexUpdate
+from annexd.assistant.changes import Change, ChangeKind
+from annexd.assistant.classify import What, look, still_holds
+from annexd.assistant.root_guard import RootGuard, is_missing, means_gone
+from annexd.git.index import GitIndex, IndexEntry
+from annexd.git.objects import Oid
 
 
 def make_guard(top: Path, *points: str) -> RootGuard:
@@ -47,6 +52,30 @@ def test_a_disk_that_is_mounted_again_is_not_missing(tmp_path: Path) -> None:
     make_guard(tmp_path, "disk")
     (tmp_path / "tree/disk").mkdir()
     assert make_guard(tmp_path, "disk").missing_mounts() == ()
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EACCES])
+def test_a_disk_in_trouble_is_no_deletion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """The one thing that is played here: no disk can be told to fail on demand."""
+    guard = make_guard(tmp_path)
+    (tmp_path / "tree/f").write_bytes(b"f")
+    path = os.fsencode(tmp_path / "tree/f")
+    index = GitIndex()
+    index.set(IndexEntry.from_stat(b"f", 0o100644, Oid(bytes(20)), os.lstat(path)))
+
+    def fail(where: bytes, **_: object) -> os.stat_result:
+        raise OSError(code, os.strerror(code), where)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "lstat", fail)
+        broken.setattr(os, "stat", fail)
+        assert not guard.is_root_there()
+        assert not is_missing(path)
+        assert look(os.fsencode(tmp_path / "tree"), Change(b"f", ChangeKind.GONE, 0.0), index).what is What.TROUBLE
+        assert not still_holds(os.fsencode(tmp_path / "tree"), IndexUpdate(b"f", REMOVE))
+    assert guard.is_root_there()
+    assert not is_missing(path)
+    assert is_missing(path + b"/below") and is_missing(os.fsencode(tmp_path / "tree/g"))
 
 
 @pytest.mark.parametrize(("code", "expected"), [
