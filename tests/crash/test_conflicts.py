@@ -70,7 +70,12 @@ def after(before: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes
     return found
 
 
-@pytest.mark.parametrize("fault", ["checkout-half", "checkout-half:3", "checkout-before-ref", "checkout-before-index"])
+@pytest.mark.parametrize("fault", [
+    pytest.param("checkout-half", marks=pytest.mark.slow),
+    "checkout-half:3",
+    pytest.param("checkout-before-ref", marks=pytest.mark.slow),
+    "checkout-before-index",
+])  # fmt: skip
 def test_a_killed_resolution_leaves_the_old_or_the_new_state(
     before: Path, after: tuple[bytes, dict[str, bytes]], tmp_path: Path, fault: str
 ) -> None:
