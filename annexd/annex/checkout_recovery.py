@@ -6,11 +6,15 @@ import os
 
 from annexd.annex import head_journal
 from annexd.annex.checkout import apply_tree
+from annexd.annex.checkout_plan import Blobs, is_cut_off
 from annexd.annex.head_finish import catch_up, keys_of
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.state import AnnexState
+from annexd.annex.work_entries import Holds, compare
+from annexd.annex.work_files import WorkFiles
 from annexd.annex.worktree import populate
 from annexd.errors import BusyError, ContentChanged, FormatError, RepositoryError
+from annexd.git.tree import Trees
 from annexd.threads.deadline import Deadline
 
 INDEX_WAIT = 5.0
@@ -59,6 +63,25 @@ def _go_on(state: AnnexState, move: HeadMove, deadline: Deadline) -> list[str]:
         head_journal.forget(state.layout)
         return ["gave up a checkout that was cut off: its objects or files are no longer there"]
     if result.blocked:
+        _remove_cut_off(state, move)
         head_journal.forget(state.layout)
         return ["gave up a checkout that was cut off: files were changed since"]
     return ["finished a checkout that was cut off"]
+
+
+def _remove_cut_off(state: AnnexState, move: HeadMove) -> None:
+    """Files of a checkout that is given up stay if they are whole; of the others nothing would be worth committing."""
+    assert state.repo.work_tree is not None
+    work = WorkFiles(state.repo.work_tree, state.store)
+    blobs = Blobs(state.objects)
+    index = state.index.current()
+    for path, old, new in Trees(state.objects).diff(move.old_tree, move.new_tree):
+        if old is not None or new is None or path in index:
+            continue
+        status = work.lstat(path)
+        if status is None or not is_cut_off(work.absolute(path), status, new, blobs, state.store):
+            continue
+        key = blobs.key(new)
+        place = None if key is None else state.store.locate(key)
+        if compare(work.absolute(path), status, new[0], blobs.data(new[1]), place) is Holds.NO:
+            work.remove(path, status)

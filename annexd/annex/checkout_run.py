@@ -269,6 +269,11 @@ class Run:
         """What became of a file that a worker was to write; keeps the first problem for the end."""
         outcome, detail = result
         path = step.path
+        if outcome == CONTENT and target is path and isinstance(detail, bytes):     # as nearly all are
+            self.packed[path] = detail
+            self.result.populated += 1
+            self._note_done(step)
+            return
         if outcome in (COLLIDED, LOST):
             self._again.append(step)
             if outcome == LOST:

@@ -497,6 +497,28 @@ def test_a_checkout_that_was_killed_is_finished_cut_off_files_included(
     check(state, files)
 
 
+def test_what_a_crash_cut_off_goes_when_the_checkout_is_given_up(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reach(_: str) -> None:
+        raise Killed
+
+    put(state, b"content")
+    configure(state, 2, 100)
+    monkeypatch.setattr(checkout_run, "reach", reach)
+    monkeypatch.setattr(checkout_module, "_back_out", lambda *_: None)
+    with pytest.raises(Killed):
+        check_out(state, {b"%d" % n: unlocked(b"content") for n in range(4)})
+    monkeypatch.undo()
+    state.reset()
+    assert read(state, b"0") == b"content"
+    write(state, b"1", b"cont")
+    write(state, b"2", b"")
+    write(state, b"3", b"a person's own")
+    assert recover_checkout(state)[0].startswith("gave up")
+    assert sorted(os.listdir(top(state))) == [".git", "0", "3", "first"]
+
+
 def test_work_is_given_out_in_stretches_of_neighbours_and_all_of_it_once() -> None:
     work = checkout_workers._Work(1000, lambda n: Item(b"%d" % n, False, b""), 2)
     first = work.next_chunk(0)
