@@ -78,7 +78,10 @@ def is_due(layout: RepoLayout, config: AnnexConfig, clock: Clock | None = None) 
 
 
 def must_wait(layout: RepoLayout, manner: Manner, clock: Clock) -> bool:
-    """Whether version 10 has to wait: version 9 is there for less than a year, or a daemon runs and nobody asked."""
+    """Whether version 10 has to wait: version 9 is there for less than a year, or a daemon runs and nobody asked.
+
+    git-annex does not mind a daemon; but one that began before the upgrade may go on locking contents as it did.
+    """
     if manner is Manner.FORCED:
         return False
     if manner is Manner.AUTOMATIC and LOCKS.holder_pid(layout.daemon_pid) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from annexd.system.lock_pool import LOCKS
 from tests.interop.conftest import Annexd
 from tests.interop.oracle import Oracle
 from tests.support.repositories import make_removable
@@ -87,6 +89,20 @@ def test_upgrade_says_and_does_what_git_annexs_does(
     said = oracle.annex(theirs, "upgrade", *options)
     assert annexd_cli(ours, "upgrade", *options) == said
     assert state(ours) == state(theirs)
+
+
+@pytest.mark.parametrize("both", [CASES["9, never noted"]], indirect=True)
+def test_nothing_is_upgraded_under_a_running_daemon(
+    both: tuple[Path, Path], oracle: Oracle, annexd_cli: Annexd
+) -> None:
+    for repo, annex in zip(both, (oracle.annex, annexd_cli), strict=True):
+        with LOCKS.exclusive(bytes(repo / ".git/annex/daemon.pid")) as hold:
+            os.pwrite(hold.fd, b"%d" % os.getpid(), 0)
+            annex(repo, "upgrade", status=1)
+            assert oracle.git(repo, "config", "annex.version") == "9\n"
+            if annex is annexd_cli:     # git-annex does it, though a daemon that began before goes on as it did
+                annex(repo, "info", "--fast", "--json")
+    assert state(both[1]) == state(both[0])
 
 
 @pytest.mark.parametrize("version", [7, 11])
