@@ -172,6 +172,8 @@ class BatchMaker:
                 finding = look(self._top, change, index)
                 if staged.may_have(finding):
                     self._take_staged(finding, batch)
+                if (key := staged.pointer_key(finding)) is not None:
+                    batch.keys.append((key, change.path))
                 match finding.what:
                     case What.SAME:
                         self._fine(change.path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import stat
 import time
 
 from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
 from annexd.assistant.changes import ChangeKind
 from annexd.assistant.classify import Finding, What
+from annexd.formats.key import Key
+from annexd.formats.pointer import MAX_POINTER, parse_pointer
 from annexd.git.tree import Trees
 
 
@@ -19,6 +22,16 @@ class Staged:
         self._annex = annex
         self._trees = Trees(annex.objects)
         self._head = tree_of(annex.objects, annex.refs.head().oid) if self._is_foreign else None
+
+    def pointer_key(self, finding: Finding) -> Key | None:
+        """The key of a file that somebody else's git has checked out as a pointer, whose content it may be time for."""
+        entry, status = finding.entry, finding.stat
+        if not self._is_foreign or finding.what is not What.SAME or entry is None or status is None:
+            return None
+        if not stat.S_ISREG(status.st_mode) or entry.is_set_aside or not 0 < status.st_size <= MAX_POINTER:
+            return None
+        blob = self._annex.objects.read_blob(entry.oid)
+        return parse_pointer(blob) if blob is not None and len(blob) == status.st_size else None
 
     def may_have(self, finding: Finding) -> bool:
         """Whether the path is as the index says, and differs from HEAD, or holds up a merge. Raises RepositoryError."""
