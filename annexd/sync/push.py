@@ -131,7 +131,9 @@ class RemotePusher:
         is_checked_out = HEADS + branch in checked_out(delivery.other) or (
             not delivery.other.is_bare and original_ref(there.head()) == HEADS + branch
         )
-        target = HEADS + SYNCED + branch if is_checked_out else HEADS + branch
+        # One that somebody may be checking out at this moment must not move: they would take our commits back.
+        may_be = not delivery.other.is_bare and there.read(HEADS + branch) is not None
+        target = HEADS + SYNCED + branch if is_checked_out or may_be else HEADS + branch
         known = {there.read(HEADS + branch), there.read(target)}
         return [] if any(_contains(annex, oid, ours) for oid in known) else [Delivery(target, ours)]
 

@@ -34,6 +34,18 @@ def test_the_branch_goes_to_synced_where_it_is_checked_out(two: Two) -> None:
     assert at(two.b, b"refs/heads/" + two.branch()) is None
 
 
+def test_a_branch_that_somebody_may_be_checking_out_is_not_moved(two: Two) -> None:
+    first = two.commit(two.a, f=b"one")
+    push(two)
+    branch = two.branch()
+    git(two.path(two.b, "."), "update-ref", f"refs/heads/{branch.decode()}", first.hex())
+    git(two.path(two.b, "."), "checkout", "-q", "--detach", branch.decode())
+    second = two.commit(two.a, f=b"two")
+    assert push(two) is PushKind.PUSHED
+    assert at(two.b, b"refs/heads/" + branch) == first
+    assert at(two.b, b"refs/heads/synced/" + branch) == second
+
+
 def test_the_branch_goes_to_itself_in_a_bare_repository(bare: Two) -> None:
     commit = bare.commit(bare.a, f=b"one")
     assert push(bare) is PushKind.PUSHED
