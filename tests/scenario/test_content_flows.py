@@ -4,12 +4,12 @@ Each of these was a bug of the git-annex assistant: files skipped in a fresh clo
 that bring the content of files that everybody knew already.
 
 Two parts of the daemon find a source that a download waits for, and mostly either is enough: the merger, which asks
-again for the keys whose location logs changed (`TransferRequests.news` in `Merger._tell_of_keys`), and the pass of the
-transfer scanner over what changed (`TransferScanner._hear` plans it). With both switched off, and with them the delta of
-a branch that moved (`Merger._on_head_moved`), these fail: the growing clone (in some of its attempts, as the assistant
-did), the clone that no log told anything, deferred downloads after a kill, all three chains, both drives. With the
-passes alone switched off: the clone that no log told anything, deferred downloads after a kill, the drive whose
-neighbour sends.
+again for the keys whose location logs changed (`TransferRequests.news` in `Merger._tell_of_keys`), and the pass of
+the transfer scanner over what changed (`TransferScanner._hear` plans it). With both switched off, and with them the
+delta of a branch that moved (`Merger._on_head_moved`), these fail: the growing clone (in some of its attempts, as the
+assistant did), the clone that no log told anything, deferred downloads after a kill, all three chains, both drives.
+With the passes alone switched off: the clone that no log told anything, deferred downloads after a kill, the drive
+whose neighbour sends.
 """
 
 from __future__ import annotations
