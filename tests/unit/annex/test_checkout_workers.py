@@ -19,7 +19,8 @@ from annexd.annex.checkout_items import Item, Result, Site
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.checkout_worker import COLLIDED, CONTENT, FAILED, TEXT, write_items
 from annexd.annex.checkout_workers import CheckoutWorkers, worker_count
-from annexd.annex.commit import stage
+from annexd.annex.commit import stage, tree_of
+from annexd.annex.recovery import recover
 from annexd.annex.relock import unlock_files
 from annexd.annex.state import AnnexState
 from annexd.annex.worktree import populate
@@ -494,6 +495,34 @@ def test_a_checkout_that_was_killed_is_finished_cut_off_files_included(
             os.truncate(top(state) / os.fsdecode(path), number % 8)
     state.reset()
     assert recover_checkout(state) == ["finished a checkout that was cut off"]
+    check(state, files)
+
+
+CHECK_OUT = """
+import os, sys
+from annexd.annex.checkout import apply_tree
+from annexd.annex.state import AnnexState
+from annexd.threads.deadline import Deadline
+top, ref, *oids = map(os.fsencode, sys.argv[1:])
+old_tree, new_tree, old, new = (bytes.fromhex(oid.decode()) for oid in oids)
+apply_tree(AnnexState.open(top), old_tree, new_tree, new_head=(ref, old, new), deadline=Deadline(5))
+"""
+
+
+@pytest.mark.parametrize("at", [0, 130])
+def test_workers_of_a_process_that_was_killed_do_not_disturb_its_successor(state: AnnexState, at: int) -> None:
+    files = many(state)
+    commit, tree = next_commit(state, files)
+    head = state.refs.head()
+    assert head.ref is not None and head.oid is not None
+    old_tree = tree_of(state.objects, head.oid)
+    assert old_tree is not None
+    oids = [oid.hex() for oid in (old_tree, tree, head.oid, commit)]
+    command = [sys.executable, "-c", CHECK_OUT, str(top(state)), os.fsdecode(head.ref), *oids]
+    done = subprocess.run(command, env=os.environ | {"ANNEXD_FAULT": f"checkout-half:{at}"}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    state.reset()
+    assert "finished a checkout that was cut off" in recover(state)
     check(state, files)
 
 
