@@ -136,7 +136,7 @@ def build(plan: Plan) -> Transfers:
     deferred = DeferredDownloads(plan.deferred, on_full=plan.on_much_deferred)
     failed = FailedTransfers(plan.layout, on_satisfied=plan.on_satisfied)
     gate = RemoteGate(lambda uuid: slots_for(table.get().get(uuid), len(slots)))
-    recorder = LocationRecorder()
+    recorder = LocationRecorder(plan.layout)
     requests = TransferRequests(queue, deferred, failed, gate, table.get, plan.wants)
     aftermath = Aftermath(
         plan.layout,
