@@ -183,7 +183,7 @@ class Ground:
             time.sleep(0.3)
             raise AssertionError(f"HEADs differ: {heads}")
         for name, side in self.sides.items():
-            left = side.git("status", "--porcelain")
+            left = side.git("--no-optional-locks", "status", "--porcelain")     # asked often, as nobody else would
             assert not left, f"git status at {name}: {left!r}"
             absent = self._absent(side)
             assert not absent, f"content is missing at {name}: {absent[:5]}"

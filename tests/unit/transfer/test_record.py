@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from annexd.annex.branch import BranchUpdate
 from annexd.annex.location_log import LocationLog, Presence
 from annexd.annex.state import AnnexState
+from annexd.annex.unrecorded import record_left_behind
 from annexd.formats.uuid import UUID
 from annexd.transfer.record import LocationRecorder
 from tests.support.annexes import key_of, make_annex
@@ -74,3 +77,34 @@ def test_nothing_is_lost_when_writing_fails(state: AnnexState) -> None:
     recorder.flush(state.locations)
     assert R in state.locations.locations(KEYS[1])
     assert R not in state.locations.locations(KEYS[0]), "what came later is newer"
+
+
+DEATH = """
+import os, sys
+from annexd.annex.location_log import Presence
+from annexd.annex.state import AnnexState
+from annexd.formats.key import Key
+from annexd.transfer.record import LocationRecorder
+state = AnnexState.open(os.fsencode(sys.argv[1]))
+first, second, uuid = Key.parse(sys.argv[2].encode()), Key.parse(sys.argv[3].encode()), sys.argv[4].encode()
+recorder = LocationRecorder(state.layout)
+recorder.add([(first, uuid, Presence.PRESENT)])
+recorder.add([(second, uuid, Presence.PRESENT)])
+recorder.add([(second, uuid, Presence.MISSING)])
+os._exit(9)
+"""
+
+
+def test_what_was_collected_survives_a_death(state: AnnexState) -> None:
+    words = [os.fsdecode(state.repo.top), *(bytes(key).decode() for key in KEYS[:2]), R.decode()]
+    subprocess.run([sys.executable, "-c", DEATH, *words], check=False)
+    assert record_left_behind(state) == 1
+    assert [R in found for found in state.locations.locations_many(KEYS[:2]).values()] == [True, False]
+
+
+def test_what_was_written_down_is_noted_no_longer(state: AnnexState) -> None:
+    recorder = LocationRecorder(state.layout)
+    recorder.add([(KEYS[0], R, Presence.PRESENT)])
+    assert record_left_behind(state) == 0       # its owner lives, and will do that
+    recorder.flush(state.locations)
+    assert os.listdir(state.layout.annexd_dir + b"/unrecorded") == []
