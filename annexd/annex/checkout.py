@@ -16,6 +16,7 @@ from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
+from annexd.annex.twins import returning, set_aside_twins
 from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.annex.work_entries import GITLINK_MODE
 from annexd.annex.work_files import WorkFiles
@@ -25,7 +26,7 @@ from annexd.formats.paths import display
 from annexd.git.index import IndexEntry
 from annexd.git.objects import Oid
 from annexd.git.refs import RefUpdate
-from annexd.git.tree import Trees
+from annexd.git.tree import TreeChange, Trees
 from annexd.system.garbage import without_collection
 from annexd.threads.deadline import Deadline
 from annexd.threads.faults import reach
@@ -79,6 +80,8 @@ def apply_tree(
         )  # fmt: skip
         if plan.blocked:
             return CheckoutResult(blocked=plan.blocked)
+        back = _coming_back(edit, blobs, changes)
+        plan = plan._replace(steps=[*plan.steps, *back])
         run = Run(state, work, blobs, conversions)
         head_journal.note(state.layout, move)
         try:
@@ -91,12 +94,29 @@ def apply_tree(
         finally:
             conversions.close()
         reach("checkout-before-index")
+        for step in back:
+            edit.index.remove(step.path)        # so that it is set aside no more
         _update_index(edit, run, plan.steps)
+        if not edit.index.fidelity.case:
+            written = [step.path for step in plan.steps if step.new is not None]
+            run.result.collided = set_aside_twins(top, written, edit.index)
         edit.save()
         odd_pointers.advance(state.layout, old, new, blobs.odd_pointers())
         head_journal.forget(state.layout)
     _take_late_content(state, run.result)
     return run.result
+
+
+def _coming_back(edit: IndexEdit, blobs: Blobs, changes: Iterable[TreeChange]) -> list[Step]:
+    """Steps that write files which had no room beside what goes now."""
+    changed = {change.path for change in changes}
+    steps = []
+    for path in returning([change.path for change in changes if change.new is None], edit.index):
+        entry = edit.index.get(path)
+        if entry is not None and path not in changed:
+            steps.append(Step(path, None, (entry.mode, entry.oid), None))
+    blobs.load(step.new[1] for step in steps if step.new is not None)
+    return steps
 
 
 def _take_late_content(state: AnnexState, result: CheckoutResult) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from annexd.annex.index_access import is_certain
 from annexd.annex.objects import ObjectStore
+from annexd.annex.twins import on_disk
 from annexd.annex.work_entries import GITLINK_MODE, LINK_MODE, Holds, compare, is_beginning, read_small
 from annexd.annex.work_files import WorkFiles
 from annexd.errors import RepositoryError
@@ -180,11 +181,18 @@ class _Planner:
             # Deleted, and the deletion is not committed: it must not be taken back.
             gone = staged is not None and new is not None
             return [path] if gone else Step(path, old, new, None, is_done=new is None)
+        if (entry is None or entry.is_set_aside) and (twin := self._twin(path)):
+            return Step(path, old, new, None, is_done=entry is not None or twin not in self._leaving)
         if stat.S_ISDIR(status.st_mode):
             return self._directory_step(change, status)
         if entry is not None and is_certain(self._index, entry, status):
             return Step(path, old, new, status, is_done=staged == new)
         return self._looked_into(change, status)
+
+    def _twin(self, path: bytes) -> bytes | None:
+        """The path whose file is in the work tree where this one would be."""
+        twin = on_disk(self._work.top, path, self._index)
+        return None if twin == path else twin
 
     def _looked_into(self, change: TreeChange, status: os.stat_result) -> Step | list[bytes]:
         """stat does not tell whether the file is clean, so its content has to."""

@@ -101,6 +101,7 @@ class AnnexConfig:
     crippled_file_system: bool = False
     symlinks: bool = True
     file_modes: bool = True
+    ignore_case: bool = False
     shared_repository: str | None = None
     delay_add: float = 0.0
     startup_scan: bool = True
@@ -171,6 +172,7 @@ class AnnexConfig:
             crippled_file_system=git.get_bool("annex.crippledfilesystem", False),
             symlinks=git.get_bool("core.symlinks", True),
             file_modes=git.get_bool("core.filemode", True),
+            ignore_case=git.get_bool("core.ignorecase", False),
             shared_repository=git.get("core.sharedrepository"),
             delay_add=_seconds(git, "annex.delayadd"),
             startup_scan=git.get_bool("annex.startupscan", True),
@@ -208,8 +210,8 @@ class AnnexConfig:
 
     @property
     def fidelity(self) -> Fidelity:
-        """What the work tree keeps of modes and symlinks."""
-        return Fidelity(self.file_modes, self.symlinks)
+        """What the work tree keeps of modes, symlinks and case."""
+        return Fidelity(self.file_modes, self.symlinks, not self.ignore_case)
 
     def remote(self, name: str) -> RemoteConfig | None:
         """The remote of that name."""

@@ -11,6 +11,7 @@ from annexd.annex.adjusted import unlocks_new_files
 from annexd.annex.commit import REMOVE, IndexUpdate
 from annexd.annex.ingest_worker import TOGETHER, IngestWorker, Request
 from annexd.annex.shared import SharedAnnex
+from annexd.annex.twins import on_disk, renamed_from
 from annexd.annex.unfinished import at_work
 from annexd.assistant.changes import Change, ChangeKind
 from annexd.assistant.classify import Finding, What, git_mode, look
@@ -169,6 +170,8 @@ class BatchMaker:
             for change in changes if reason is None else ():
                 if is_git_path(change.path) or change.path == b"":
                     continue
+                if (there := on_disk(self._top, change.path, index)) != change.path:
+                    change = change._replace(path=there)
                 finding = look(self._top, change, index)
                 if staged.may_have(finding):
                     self._take_staged(finding, batch)
@@ -181,6 +184,8 @@ class BatchMaker:
                         if not _is_ready(finding, ready):
                             files.append(finding)
                             self._clear_the_way(finding, index, batch)
+                            for path in renamed_from(self._top, finding.path, index) if finding.entry is None else ():
+                                batch.remove(path)
                     case What.MODE:
                         self._take_mode(finding, batch)
                     case What.GONE:

@@ -14,6 +14,7 @@ from annexd.assistant.changes import Change, ChangeKind
 from annexd.assistant.root_guard import means_gone
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_LINK
+from annexd.system.files import is_named
 
 _WORD = 0xFFFFFFFF
 
@@ -92,7 +93,8 @@ def still_holds(top: bytes, update: IndexUpdate) -> bool:
     except OSError as error:
         return means_gone(error) and update.mode == REMOVE
     if update.mode == REMOVE:
-        return stat.S_IFMT(now.st_mode) not in (stat.S_IFREG, stat.S_IFLNK)
+        is_there = stat.S_IFMT(now.st_mode) in (stat.S_IFREG, stat.S_IFLNK)
+        return not is_there or not is_named(top, update.path)       # perhaps in another case only
     return update.stat is None or (now.st_ino, now.st_mtime_ns, now.st_size, now.st_mode) == (
         update.stat.st_ino, update.stat.st_mtime_ns, update.stat.st_size, update.stat.st_mode,
     )  # fmt: skip

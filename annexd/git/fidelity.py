@@ -1,6 +1,6 @@
 """What the file system under a work tree keeps of what git knows of a file.
 
-Source: git, core.fileMode and core.symlinks.
+Source: git, core.fileMode, core.symlinks and core.ignoreCase.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ _REGULAR = (MODE_FILE, MODE_EXECUTABLE)
 
 
 class Fidelity(NamedTuple):
-    """Without `modes` every file may look executable, without `symlinks` a regular file holds the target of one."""
+    """Without `modes` every file may look executable, without `symlinks` a regular file holds the target of one,
+    without `case` names that differ in that alone are one.
+    """
 
     modes: bool = True
     symlinks: bool = True
+    case: bool = True
 
     def allows(self, mode: int, actual: int) -> bool:
         """Whether what git has as `mode` may look in the work tree as the `st_mode` given."""

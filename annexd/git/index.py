@@ -71,6 +71,7 @@ class GitIndex:
         self._unordered: Paths = set()
         self._directories: dict[bytes, int] | None = None
         self._by_oid: dict[bytes, list[bytes]] | None = None
+        self._by_fold: dict[str, list[bytes]] | None = None
         self._extended = {path for path, record in content.records.items() if record[60] & 0x40}
         self._cache = _usable_cache(content.tree_extension)
         self._base = self._cache.oid if self._cache is not None else None
@@ -134,6 +135,14 @@ class GitIndex:
                 self._by_oid.setdefault(record[OID_AT], []).append(path)
         return list(self._by_oid.get(oid, ()))
 
+    def twins(self, path: bytes) -> list[bytes]:
+        """Other paths that differ from this one, which need not be there, in upper and lower case alone."""
+        if self._by_fold is None:
+            self._by_fold = {}
+            for one in self._records:
+                self._by_fold.setdefault(_folded(one), []).append(one)
+        return [one for one in self._by_fold.get(_folded(path), ()) if one != path]
+
     def set(self, entry: IndexEntry) -> None:
         """Put an entry; stage 0 resolves a conflict of its path. What a person has set aside stays so."""
         path = entry.path
@@ -155,6 +164,7 @@ class GitIndex:
     def _set_merged(self, path: bytes, record: bytes) -> None:
         if self._unmerged.pop(path, None) is not None or path not in self._records:
             self._unordered.add(path)
+            self._by_fold = None
         self._changed.add(path)
         before = self._records.get(path)
         if before is not None and before[60] & 0xC0:
@@ -171,6 +181,7 @@ class GitIndex:
         """Remove a path with all its stages; False when it was not there."""
         if path not in self:
             return False
+        self._by_fold = None
         self._unmerged.pop(path, None)
         self._drop_merged(path)
         self._unordered.add(path)
@@ -455,6 +466,10 @@ def _set_aside_as(path: bytes, record: bytes, before: bytes) -> bytes:
     entry, earlier = decode_record(path, record), decode_record(path, before)
     flags, ext_flags = earlier.flags & ASSUME_VALID, earlier.ext_flags & SKIP_WORKTREE
     return encode_record(entry._replace(flags=entry.flags | flags, ext_flags=entry.ext_flags | ext_flags))
+
+
+def _folded(path: bytes) -> str:
+    return os.fsdecode(path).casefold()
 
 
 def _count_in(directories: dict[bytes, int], path: bytes) -> None:

@@ -298,6 +298,19 @@ def make_dirs(path: bytes, below: bytes) -> None:
             os.mkdir(directory)
 
 
+def is_named(top: bytes, path: bytes) -> bool:
+    """Whether the path is there under just these names, upper and lower case included. Reads directories. OSError."""
+    directory = top
+    for name in path.split(b"/"):
+        try:
+            if name not in os.listdir(directory):
+                return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        directory += b"/" + name
+    return True
+
+
 def free_space(path: bytes) -> int:
     """Bytes that an ordinary user can still write on the file system of `path`. OSError."""
     status = os.statvfs(path)

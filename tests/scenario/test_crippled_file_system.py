@@ -109,3 +109,18 @@ def test_the_daemon_is_talked_to_though_there_are_no_sockets(drive: Pair, clean_
     assert not [alert for alert in said.get("alerts") or () if "control" in alert["name"]]
     with AnnexState.open(os.fsencode(drive.a.repo)) as annex:
         assert send(annex.layout, {"do": "status"}, Deadline(10.0))["ok"]
+
+
+def test_names_that_differ_in_case_only_both_keep_their_content(drive: Pair) -> None:
+    a, b = drive
+    b.write("Case", b"upper\n")
+    arrives(a, "Case", b"upper\n")
+    b.write("case", b"lower, and longer\n")
+    a.wait_for_alert("collided", "case")
+    a.write("afterwards", b"afterwards\n")
+    arrives(b, "afterwards", b"afterwards\n")
+    assert b.has("Case", b"upper\n") and b.has("case", b"lower, and longer\n")
+    a.write("Case", b"edited\n")
+    arrives(b, "Case", b"edited\n")
+    eventually(lambda: in_step(drive), LIMIT, "both sides in step")
+    assert b.has("case", b"lower, and longer\n")
