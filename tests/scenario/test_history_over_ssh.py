@@ -50,6 +50,7 @@ def test_history_goes_both_ways_and_the_status_says_that_content_does_not(over_s
     assert b"annexed by b" in pair.a.git("ls-tree", "-r", "--name-only", "main")
 
 
+@pytest.mark.slow
 def test_a_remote_that_cannot_be_reached_is_tried_again(over_ssh: Pair) -> None:
     pair = over_ssh
     pair.a.write("first.txt", b"first\n")
