@@ -165,7 +165,11 @@ class Writer:
             if found.st_nlink > 1 or bool(found.st_mode & 0o100) != executable:
                 return False    # another path has it already, or needs other permissions
             os.link(b"/proc/self/fd/%d" % source, target, src_dir_fd=source, follow_symlinks=True)
-            os.fchmod(source, (0o777 if executable else 0o666) & ~self._umask)
+            try:
+                os.fchmod(source, (0o777 if executable else 0o666) & ~self._umask)
+            except OSError:
+                os.unlink(target)
+                raise
         except OSError:
             return False
         finally:
