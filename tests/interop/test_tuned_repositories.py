@@ -28,7 +28,7 @@ def paths_of(repo: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("names", SETS)
-@pytest.mark.parametrize("maker", ["annexd", "git-annex"])
+@pytest.mark.parametrize("maker", ["annexd", pytest.param("git-annex", marks=pytest.mark.slow)])
 def test_they_work_in_each_others_tuned_repositories(
     tmp_path: Path, oracle: Oracle, annexd_cli: Annexd, names: tuple[str, ...], maker: str
 ) -> None:
@@ -80,6 +80,7 @@ def test_they_work_in_each_others_tuned_repositories(
     make_removable(bare)
 
 
+@pytest.mark.slow
 def test_an_annex_that_is_tuned_otherwise_is_refused_by_both(
     tmp_path: Path, oracle: Oracle, annexd_cli: Annexd
 ) -> None:

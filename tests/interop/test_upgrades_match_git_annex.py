@@ -66,7 +66,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("both", CASES.values(), ids=CASES.keys(), indirect=True)
+SELDOM = {"9, for 40 days", "9, for 366 days", "9, not by itself"}   # the everyday tests have their like
+
+
+@pytest.mark.parametrize(
+    "both",
+    [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SELDOM)) for name, case in CASES.items()],
+    indirect=True,
+)
 def test_any_command_upgrades_as_far_as_one_of_git_annexs_does(
     both: tuple[Path, Path], oracle: Oracle, annexd_cli: Annexd
 ) -> None:
@@ -105,7 +112,7 @@ def test_nothing_is_upgraded_under_a_running_daemon(
     assert state(both[1]) == state(both[0])
 
 
-@pytest.mark.parametrize("version", [7, 11])
+@pytest.mark.parametrize("version", [pytest.param(7, marks=pytest.mark.slow), 11])
 def test_versions_that_we_do_not_know_are_refused_and_nothing_is_touched(
     tmp_path: Path, oracle: Oracle, annexd_cli: Annexd, version: int
 ) -> None:

@@ -31,7 +31,7 @@ def refs_of(repo: Path) -> bytes:
     return git(repo, "for-each-ref", "--format=%(refname) %(objectname)")
 
 
-@pytest.mark.parametrize("is_elsewhere", [False, True])
+@pytest.mark.parametrize("is_elsewhere", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_commands_refuse_it_before_anything_is_exchanged_and_name_both_sides(pair: Pair, is_elsewhere: bool) -> None:
     stranger = make_stranger(pair, *TUNED)
     if is_elsewhere:        # so that it is no path for us, but git finds it
