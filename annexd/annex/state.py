@@ -251,7 +251,7 @@ def _check_initialised(repo: GitRepository, config: AnnexConfig, wanted: AutoIni
 
 def _upgrade(repo: GitRepository, config: AnnexConfig) -> bool:
     """Upgrade where nobody has to be asked; whether anything was done. What does not work now is done another time."""
-    from annexd.annex import upgrade    # a repository at the newest version need not load it
+    from annexd.annex import upgrade  # a repository at the newest version need not load it
 
     layout = layout_of(repo, config)
     if not upgrade.is_due(layout, config):
