@@ -20,7 +20,7 @@ from annexd.formats.uuid import UUID
 from annexd.remotes.contract import RemoteSpec
 from annexd.sync.brake import Brake
 from annexd.sync.fetch import fetch_remote, may_fetch
-from annexd.sync.merge import branch_to_sync
+from annexd.sync.merge import HEADS, branch_to_sync
 from annexd.sync.push import PushKind, PushOutcome, RemotePusher, may_push
 from annexd.system.logging import get_logger
 from annexd.threads.deadline import Deadline
@@ -42,6 +42,8 @@ LOCATIONS_QUIET = 0.05  # seconds without more news of locations after which the
 LOCATIONS_PATIENCE = 0.3
 LOCATIONS_OWED = 1.0    # seconds after which locations that were not due at the last push are looked at again
 HELD_LOOK = 1.0         # seconds between two looks whether a person lets go what is held back
+DELETION_QUIET = 0.5    # seconds without a commit after which a deletion counts as whole, where there is a brake
+DELETION_PATIENCE = 10.0
 TIDY_AFTER = 0.5        # seconds without work after which the remote-tracking refs follow
 REST_AFTER = 20.0       # seconds without work after which helper processes end
 
@@ -205,6 +207,7 @@ class PushLane:
         if self._stop.is_set():
             return None
         pusher = self._pusher = self._pusher or RemotePusher(annex, self._parts.brake)
+        self._wait_for_rest(annex)
         self._owes_locations = not self._parts.is_flush_due()
         if not self._owes_locations:
             # Writing locations waits for the disk. The tree need not: its content is there, or is not to be had yet.
@@ -236,6 +239,20 @@ class PushLane:
         self._is_apart = True
         Alerts(self._parts.board).raise_alert(f"apart {self.name}", text, severity=Severity.ERROR)
         return self._failed(reason)
+
+    def _wait_for_rest(self, annex: AnnexState) -> None:
+        """A large deletion is committed in pieces: with a brake, all of it is to be judged before any of it goes."""
+        branch = branch_to_sync(annex.refs.head())
+        ours = None if branch is None else annex.refs.read(HEADS + branch)
+        if not self._parts.brake.may_grow(annex, branch, ours):
+            return
+        deadline, errands = Deadline(DELETION_PATIENCE), []
+        while not deadline.expired():
+            more = self._inbox.drain(self._stop, timeout=deadline.limit(DELETION_QUIET))
+            errands += [item for item in more if isinstance(item, Errand)]
+            if not more and not self._parts.board.get().pending_changes:
+                break
+        self._inbox.put_many(errands)
 
     def _pushed(self, outcome: PushOutcome) -> None:
         if self._is_apart:

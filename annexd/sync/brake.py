@@ -86,6 +86,16 @@ class Brake:
         self._tell({name: state.hold for name, state in branches.items() if state.hold is not None})
         return after.hold
 
+    def may_grow(self, annex: AnnexState, branch: bytes | None, ours: Oid | None) -> bool:
+        """Whether the brake is on and `ours` takes files away, so that more of it may be on its way; no judgement yet.
+
+        Raises GitError, RepositoryError.
+        """
+        if branch is None or ours is None or self._settings(annex) is None:
+            return False
+        state = BrakeFile(annex.layout).load().get(branch)
+        return state is not None and state.hold is None and _takes_away(annex, state.last.commit, ours)
+
     def _switch_off(self, annex: AnnexState, file: BrakeFile) -> None:
         with LOCKS.exclusive(file.lock, Deadline(LOCK_SECONDS)):
             for branch, state in file.load().items():
@@ -197,16 +207,22 @@ def _others(annex: AnnexState, branch: bytes) -> list[Oid]:
 def _worst(
     annex: AnnexState, settings: BrakeSettings, state: BranchState, ours: Oid, branch: bytes, now: float
 ) -> Hold | None:
-    """What is too much, compared with any state of the branch within the window; while held, with that before."""
+    """What is too much, compared with any state of the branch within the window; of several that since which most went."""
     before = state.hold
-    points = state.points(now - settings.window) if before is None else (_oid(before.start), _oid(before.base))
-    for base in points if before is None else points[1:]:
-        losses = _losses(annex, settings, state, points[0], base, ours)
+    since = now if before is None else before.since
+    points = state.points(since - settings.window)
+    start = points[0] if before is None else _oid(before.start)
+    worst = None
+    for base in dict.fromkeys((start, *points)):
+        losses = _losses(annex, settings, state, start, base, ours)
         files = count_files(annex, _tree(annex, base)) if len(losses) >= settings.files else 0
-        if len(losses) >= settings.files and len(losses) * 100 > settings.percent * files:
-            name, since = branch.decode("utf-8", "surrogateescape"), now if before is None else before.since
-            return Hold(name, base.hex(), points[0].hex(), since, len(losses.deleted), len(losses.rewritten), files)
-    return None
+        if len(losses) < settings.files or len(losses) * 100 <= settings.percent * files:
+            continue
+        name, deleted, rewritten = branch.decode("utf-8", "surrogateescape"), len(losses.deleted), len(losses.rewritten)
+        found = Hold(name, base.hex(), start.hex(), since, deleted, rewritten, files)
+        if worst is None or deleted + rewritten >= worst.deleted + worst.rewritten:
+            worst = found
+    return worst
 
 
 def _takes_away(annex: AnnexState, before: Oid, after: Oid) -> bool:

@@ -93,6 +93,15 @@ def test_a_mass_deletion_that_is_reverted_loses_nothing(braked: Pair, annexd: An
     assert "nothing is held back" in annexd(pair.a.repo, "revert", status=1).err
 
 
+def test_a_deletion_that_comes_in_pieces_is_judged_as_a_whole(braked: Pair) -> None:
+    pair = braked
+    for name in NAMES[:20]:
+        pair.a.path(name).unlink()
+        time.sleep(0.02)        # the daemon commits meanwhile
+    pair.a.wait_for_alert("brake", "20 deleted")
+    stays(pair)
+
+
 def test_renaming_everything_is_no_deletion(braked: Pair) -> None:
     pair = braked
     for number in range(4):
