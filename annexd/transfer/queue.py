@@ -161,7 +161,9 @@ class TransferQueue:
             survivors = [e for e in affected if len(e.job.remotes) > 1]
             for entry in survivors:
                 self._enqueue(Entry(entry.job.after_failing_at(remote), entry.sequence, entry.since))
-            return held + [e.job for e in affected if len(e.job.remotes) == 1]
+        if survivors:       # what waited for this remote may be had elsewhere at once
+            self._on_work()
+        return held + [e.job for e in affected if len(e.job.remotes) == 1]
 
     def cancel_all(self) -> int:
         """Forget everything that waits or is held; the number of jobs forgotten."""

@@ -258,3 +258,12 @@ def test_the_queue_is_quick_with_many_jobs(queue: TransferQueue) -> None:
     queue.put_many(many)
     queue.put_many(many)
     assert len(order(queue)) == 50_000
+
+
+def test_somebody_is_told_when_a_remote_that_goes_leaves_jobs_to_others(time: Time) -> None:
+    told: list[int] = []
+    queue = TransferQueue(on_work=lambda: told.append(1), monotonic=time)
+    queue.put(Job(Direction.DOWNLOAD, Key(b"X", b"1", 10), (NEAR, FAR)))
+    before = len(told)
+    queue.cancel_remote(NEAR)
+    assert len(told) == before + 1
