@@ -34,7 +34,7 @@ import pytest
 from tests.convergence.ground import CHAIN, PAIR, TRIANGLE, Topology, made
 from tests.convergence.person import NAMES, NAMES_FOR_GIT_ANNEX, ONLY_IN_GIT, Person
 
-EVERYDAY = 12.0         # seconds of operations
+EVERYDAY = 10.0         # seconds of operations
 LONG = 60.0
 QUIET_LIMIT = 60.0      # seconds until all sides are in step
 TOPOLOGIES = (PAIR, TRIANGLE, CHAIN)
