@@ -92,7 +92,8 @@ def _lost_with_a_disk(call: Invocation, paths: Sequence[bytes]) -> frozenset[byt
     lost = frozenset(path for path in paths if not guard.is_deleted(top + b"/" + path, missing))
     if lost:
         points = ", ".join(display(point) for point in missing)
-        call.reporter.error(f"not taken for deleted, as nothing is mounted at {points}: {len(lost)} of the missing files")
+        count = f"{len(lost)} of the missing files"
+        call.reporter.error(f"not taken for deleted, as nothing is mounted at {points}: {count}")
     return lost
 
 

@@ -207,7 +207,7 @@ def _others(annex: AnnexState, branch: bytes) -> list[Oid]:
 def _worst(
     annex: AnnexState, settings: BrakeSettings, state: BranchState, ours: Oid, branch: bytes, now: float
 ) -> Hold | None:
-    """What is too much, compared with any state of the branch within the window; of several that since which most went."""
+    """What is too much, compared with any state of the branch within the window; the worst of several."""
     before = state.hold
     since = now if before is None else before.since
     points = state.points(since - settings.window)
