@@ -14,10 +14,12 @@ from annexd.annex.state import AnnexState
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.changes import Commit, Moved
 from annexd.assistant.status import Severity, StatusBoard
-from annexd.errors import AnnexError
+from annexd.errors import AnnexError, RemoteError
 from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
-from annexd.remotes.contract import RemoteSpec
+from annexd.git.config import set_config
+from annexd.remotes.contract import RemoteKind, RemoteSpec
+from annexd.remotes.git_ssh import ask_uuid
 from annexd.sync.brake import Brake
 from annexd.sync.fetch import fetch_remote, may_fetch
 from annexd.sync.merge import HEADS, branch_to_sync
@@ -44,6 +46,7 @@ LOCATIONS_OWED = 1.0    # seconds after which locations that were not due at the
 HELD_LOOK = 1.0         # seconds between two looks whether a person lets go what is held back
 DELETION_QUIET = 0.5    # seconds without a commit after which a deletion counts as whole, where there is a brake
 DELETION_PATIENCE = 10.0
+ASK_LIMIT = 4.0         # seconds for asking who a remote is; less than the daemon may take to end
 TIDY_AFTER = 0.5        # seconds without work after which the remote-tracking refs follow
 REST_AFTER = 20.0       # seconds without work after which helper processes end
 
@@ -89,6 +92,7 @@ class PushLane:
         self._owes_locations = False
         self._is_held = False
         self._is_tidy = True        # nothing is left to do about the last push
+        self._asked: str | None = None      # the url whose uuid was asked for
         self._annex: AnnexState | None = None
         self._pusher: RemotePusher | None = None
         self._thread = NamedThread(f"push {spec.name}", self._run)
@@ -171,6 +175,23 @@ class PushLane:
             return
         self._is_tidy = True
         self._pusher.note_tracking()
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Ask once which repository a remote over ssh is; that is noted, and read like any other setting."""
+        spec = self._spec.get()
+        if spec.kind is not RemoteKind.GIT_SSH or spec.uuid is not None or spec.url is None or spec.config.ignore:
+            return
+        if self._asked == spec.url or self._annex is None:
+            return
+        self._asked = spec.url
+        try:
+            uuid = ask_uuid(spec.url, shell=spec.config.setting("annex-shell"), timeout=ASK_LIMIT)
+        except (RemoteError, OSError) as error:     # history goes there all the same
+            log.info("remote.unknown", remote=self.name, reason=str(error))
+            return
+        if uuid is not None:
+            set_config(self._annex.repo, f"remote.{self.name}.annex-uuid", uuid)
 
     def _work(self, items: Sequence[LaneItem]) -> float | None:
         spec = self._spec.get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,20 @@ from tests.support.pair import SYNC_LIMIT, Pair, make_pair
 
 
 @pytest.fixture
-def over_ssh(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Pair]:
+def over_ssh(tmp_path: Path, clean_environment: dict[str, str], annex_oracle: Path) -> Iterator[Pair]:
     """Both daemons run; each is the other's remote over ssh."""
     if sshd.program() is None:
         pytest.skip("no sshd that would let this user in")
     with sshd.running(tmp_path / "sshd") as server:
         env = {**clean_environment, "GIT_SSH_COMMAND": f"ssh -F {server.config} -o BatchMode=yes"}
         (tmp_path / "pair").mkdir()
+        ssh_home = Path(env["HOME"]) / ".ssh"
+        ssh_home.mkdir(exist_ok=True)
+        shutil.copy(server.config, ssh_home / "config")
         with make_pair(tmp_path / "pair", env) as pair:
             for side, name, other in ((pair.a, "b", pair.b), (pair.b, "a", pair.a)):
                 side.git("remote", "set-url", name, f"ssh://test-host{other.repo}")
-
+                side.git("config", f"remote.{name}.annex-shell", str(annex_oracle.with_name("git-annex-shell")))
             pair.start()
             yield pair
 
@@ -43,6 +47,9 @@ def test_history_goes_both_ways_and_the_status_says_that_content_does_not(over_s
     pair.settle()
     shown = programs.Annexd(pair.a.env)(pair.a.repo, "status").out
     assert "only the git history is synced" in shown
+    uuid = pair.b.git("config", "annex.uuid").strip()
+    eventually(lambda: pair.a.status()["remotes"][0]["uuid"] == uuid.decode(), SYNC_LIMIT, "who the remote is")
+    assert pair.a.git("config", "remote.b.annex-uuid").strip() == uuid
     started = time.monotonic()
     pair.a.write("again.txt", b"again\n")
     eventually(lambda: pair.b.has("again.txt", b"again\n"), SYNC_LIMIT, "a later change")
