@@ -155,13 +155,13 @@ class ControllerMachine(RuleBasedStateMachine):
     @rule(job=jobs)
     def ask(self, job: Job) -> None:
         self.queue.put(job)
-        self.wanted.add(job.identity)
+        self.wanted |= {job.identity} - self.ending()
         self.settle()
 
     @rule(many=st.lists(jobs, max_size=12))
     def ask_for_many(self, many: list[Job]) -> None:
         self.queue.put_many(many)
-        self.wanted |= {job.identity for job in many}
+        self.wanted |= {job.identity for job in many} - self.ending()
         self.settle()
 
     # what comes of it
@@ -216,7 +216,7 @@ class ControllerMachine(RuleBasedStateMachine):
         before = self.known()
         self.controller.cancel_remote(remote)
         self.wanted -= before - self.known()
-        self.wanted -= {i for one in self.stopped() for job in one.work.jobs if (i := job.identity)}
+        self.wanted -= self.ending()
         assert remote not in self.queue.waiting_for()
         self.settle()
 
@@ -286,8 +286,10 @@ class ControllerMachine(RuleBasedStateMachine):
         running = {job.identity for one in self.slots.given for job in one.work.jobs}
         return held | waiting | failed | running
 
-    def stopped(self) -> list[Given]:
-        return [one for one in self.slots.given if one.stop is StopReason.CANCELLED]
+    def ending(self) -> set[Identity]:
+        """What was cancelled while it ran, and has not ended: asking for it again before that changes nothing."""
+        stopped = [one for one in self.slots.given if one.stop is StopReason.CANCELLED]
+        return {job.identity for one in stopped for job in one.work.jobs}
 
     def is_at_work(self, identity: Identity) -> bool:
         return any(job.identity == identity for one in self.slots.given for job in one.work.jobs)
