@@ -51,7 +51,7 @@ from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.requests import TransferRequests
 
-BATCH = 100             # keys looked up under one hold of the AnnexState lock
+BATCH = 50              # keys looked up under one hold of the AnnexState lock
 REST_AFTER = 20.0       # seconds without news after which helper processes end
 BLOCKED_RETRY = 5.0     # seconds, at most, until a merge that local changes block is tried again
 FAILED_RETRY = 5.0      # seconds, more with each failure
