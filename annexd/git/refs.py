@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from annexd.git.repository import GitRepository
 
 _MAX_LINKS = 5
 _MAX_PROCESSES = 3
+_SAME_TIME = 0.5    # seconds for which a git process serves: all that it writes into reflogs has the time of its first
 _PER_WORK_TREE = (b"refs/bisect/", b"refs/worktree/", b"refs/rewritten/")
 
 
@@ -47,6 +49,11 @@ class Head(NamedTuple):
         return self.ref is None
 
 
+class _Stamped(NamedTuple):
+    process: GitProcess
+    since: float        # monotonic seconds
+
+
 class Refs:
     """Refs of one repository. Reads go to the files each time; one owner thread.
 
@@ -57,7 +64,7 @@ class Refs:
         self.repo = repo
         self._packed: dict[bytes, Oid] = {}
         self._packed_stamp: tuple[int, int, int] | None = None
-        self._processes: OrderedDict[bytes, GitProcess] = OrderedDict()
+        self._processes: OrderedDict[bytes, _Stamped] = OrderedDict()
 
     def read(self, ref: bytes) -> Oid | None:
         """The object a ref (b"refs/heads/master", b"HEAD") names, following symbolic refs; None when there is none.
@@ -126,23 +133,28 @@ class Refs:
 
     def close(self) -> None:
         """End the git processes; a later update starts one again."""
-        for process in self._processes.values():
-            process.close()
+        for stamped in self._processes.values():
+            stamped.process.close()
         self._processes.clear()
 
     def _process(self, message: bytes) -> GitProcess:
-        process = self._processes.get(message)
-        if process is None:
-            process = self._processes[message] = self.repo.start(b"update-ref", b"-m", message, b"--stdin")
+        found = self._processes.get(message)
+        now = time.monotonic()
+        if found is not None and now - found.since > _SAME_TIME:
+            self._drop(message)
+            found = None
+        if found is None:
+            found = _Stamped(self.repo.start(b"update-ref", b"-m", message, b"--stdin"), now)
+            self._processes[message] = found
             if len(self._processes) > _MAX_PROCESSES:
-                self._processes.popitem(last=False)[1].close()
+                self._processes.popitem(last=False)[1].process.close()
         self._processes.move_to_end(message)
-        return process
+        return found.process
 
     def _drop(self, message: bytes) -> None:
-        process = self._processes.pop(message, None)
-        if process is not None:
-            process.close()
+        stamped = self._processes.pop(message, None)
+        if stamped is not None:
+            stamped.process.close()
 
     def _loose_path(self, ref: bytes) -> bytes:
         shared = ref.startswith(b"refs/") and not ref.startswith(_PER_WORK_TREE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from annexd.errors import BusyError, GitError, RefMoved, RepositoryError
 from annexd.git.objects import Oid
 from annexd.git.refs import Expect, Refs, RefUpdate
 from annexd.git.repository import GitRepository
+from tests.support.eventually import eventually
 from tests.support.repositories import git
 
 MAIN = b"refs/heads/main"
@@ -98,6 +100,16 @@ def test_updating_the_branch_of_head_is_in_its_reflog(git_repo: Path, refs: Refs
     refs.update(MAIN, commits[0], commits[2], b"annexd: back")
     assert b"annexd: back" in git(git_repo, "reflog", "show", "HEAD")
     refs.close()
+
+
+def test_a_reflog_tells_when_each_update_was_made(git_repo: Path, refs: Refs, commits: list[Oid]) -> None:
+    """`undo --since` and a person's `main@{5 minutes ago}` go by these times, also in a daemon's tenth week."""
+    refs.update(MAIN, commits[0], commits[2])
+    begin = time.time()
+    eventually(lambda: time.time() >= begin + 2, 10)
+    refs.update(MAIN, commits[1], commits[0])
+    newest = git(git_repo, "reflog", "--format=%gd", "--date=unix", "-n", "1", "main").decode()
+    assert int(newest.split("{")[1].rstrip("}\n")) >= int(begin) + 2
 
 
 def test_a_transaction_is_all_or_nothing(refs: Refs, commits: list[Oid]) -> None:
