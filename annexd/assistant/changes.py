@@ -22,6 +22,7 @@ class ChangeKind(enum.Enum):
     GONE = "gone"               # it went away, with everything below it
     DIRECTORY = "directory"     # a directory is there; what is in it is told separately
     BLOCKING = "blocking"       # a merge is waiting for it to be committed, staged as it may be already
+    STAGED = "staged"           # somebody staged it and it was not committed, perhaps while nobody watched
     NUDGE = "nudge"             # nothing changed, but what was put off may work now
 
 

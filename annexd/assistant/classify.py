@@ -65,6 +65,8 @@ def look(top: bytes, change: Change, index: GitIndex) -> Finding:
         return Finding(change, _regular(change, entry, status, index), status, entry)
     if kind == stat.S_IFLNK:
         is_same = entry is not None and entry.mode == MODE_LINK and is_certain(index, entry, status)
+        # `git mv` takes a link along as it is: it may have to lead to its object from another directory now
+        is_same = is_same and change.kind is not ChangeKind.STAGED
         return Finding(change, What.SAME if is_same else What.LINK, status, entry)
     if kind == stat.S_IFDIR:
         is_submodule = entry is not None and entry.mode == MODE_GITLINK

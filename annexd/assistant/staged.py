@@ -37,7 +37,7 @@ class Staged:
         """Whether the path is as the index says, and differs from HEAD, or holds up a merge. Raises RepositoryError."""
         if finding.what is not What.SAME and (finding.what is not What.GONE or finding.entry is not None):
             return False
-        if finding.change.kind is ChangeKind.BLOCKING:
+        if finding.change.kind in (ChangeKind.BLOCKING, ChangeKind.STAGED):
             return True
         if not self._is_foreign or self._head is None:
             return False

@@ -166,11 +166,12 @@ class TreeScanner:
     def _scan(self, scan: TreeScan) -> int:
         found = self._tell(path.rstrip(b"/") for path in git_scan.untracked(self._repo))
         if scan is TreeScan.FULL:
+            found += self._tell(git_scan.staged_paths(self._repo), ChangeKind.STAGED)
             found += self._tell(change.path for change in git_scan.changed_paths(self._repo))
         return found
 
-    def _tell(self, paths: Iterable[bytes]) -> int:
+    def _tell(self, paths: Iterable[bytes], kind: ChangeKind = ChangeKind.APPEARED) -> int:
         now = time.monotonic()
-        changes = [Change(path, ChangeKind.APPEARED, now) for path in paths if not is_git_path(path)]
+        changes = [Change(path, kind, now) for path in paths if not is_git_path(path)]
         self._changes.put_many(changes)
         return len(changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from annexd.errors import GitError
 from annexd.git.objects import Oid
 from annexd.git.repository import GitRepository
 
@@ -30,6 +31,16 @@ def changed_paths(repo: GitRepository) -> list[WorkTreeChange]:
 def deleted_paths(repo: GitRepository) -> list[bytes]:
     """Tracked paths without a file. Raises GitError."""
     return [change.path for change in changed_paths(repo) if change.status == "D"]
+
+
+def staged_paths(repo: GitRepository) -> list[bytes]:
+    """Paths of which the index says otherwise than HEAD; none while there is no commit. Raises GitError."""
+    try:
+        listing = repo.run(b"diff-index", b"--cached", b"-z", b"--name-only", b"--no-renames", b"HEAD")
+    except GitError:
+        repo.run(b"rev-parse", b"--git-dir")    # if that fails as well, it is not for want of a commit
+        return []
+    return listing.split(b"\0")[:-1]
 
 
 def untracked(repo: GitRepository) -> list[bytes]:

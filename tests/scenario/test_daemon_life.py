@@ -163,3 +163,23 @@ def test_a_bare_remote_gets_branch_and_contents(pair: Pair, annexd: Annexd) -> N
     eventually(lambda: pair.a.git("ls-remote", str(bare), branch), SYNC_LIMIT, "the branch at the hub")
     pair.b.start()
     eventually(lambda: pair.b.has("through the hub", b"by way of a bare repository"), SYNC_LIMIT, "the content")
+
+
+def test_what_a_person_staged_while_nobody_watched_is_committed_and_links_lead_to_their_content(pair: Pair) -> None:
+    pair.a.git("config", "annex.addunlocked", "false")
+    pair.start()
+    pair.a.write("far/away/locked", b"content of a locked file")
+    pair.a.write("removed", b"something else")
+    eventually(lambda: pair.b.has("far/away/locked", b"content of a locked file"), SYNC_LIMIT)
+    eventually(lambda: pair.b.has("removed", b"something else"), SYNC_LIMIT)
+    pair.settle()
+    pair.a.stop()
+    pair.a.git("mv", "far/away/locked", "near")
+    pair.a.git("rm", "-q", "removed")
+    assert not pair.a.path("near").exists(), "git takes the link along as it is"
+    pair.a.start()
+    for side in pair:
+        eventually(lambda side=side: side.has("near", b"content of a locked file"), SYNC_LIMIT)  # type: ignore[misc]
+        eventually(lambda side=side: not side.path("removed").exists(), SYNC_LIMIT)  # type: ignore[misc]
+    pair.settle()
+    assert pair.a.git("status", "--porcelain") == b""
