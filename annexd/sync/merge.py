@@ -11,6 +11,7 @@ from typing import NamedTuple
 from annexd.annex.adjusted import Propagated, hidden_keys, move_to, original_ref, propagate
 from annexd.annex.checkout import apply_tree
 from annexd.annex.differences import REMEDY
+from annexd.annex.location_log import Presence
 from annexd.annex.state import AnnexState
 from annexd.annex.unfinished import refuse_when_unfinished
 from annexd.errors import DifferencesRefused, RepositoryError
@@ -220,6 +221,8 @@ def _move(
     result = apply_tree(annex, old_tree, tree_of(annex, new), new_head=(head, old, new), deadline=deadline)
     if result.blocked:
         return MergeReport(MergeKind.BLOCKED, report.ref, old, old, tuple(result.blocked))
+    if result.adopted:      # files that were lying there with just this content: so it is here now
+        annex.locations.record_many([(key, annex.uuid, Presence.PRESENT) for key in result.adopted])
     collided = tuple(result.collided)
     return replace(report, missing=tuple(result.missing), written=result.written, collided=collided)
 

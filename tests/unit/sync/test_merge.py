@@ -8,12 +8,14 @@ import pytest
 
 from annexd.annex.state import AnnexState
 from annexd.errors import BusyError
+from annexd.formats.pointer import pointer_for
 from annexd.git.history import read_commit
 from annexd.git.objects import Oid
 from annexd.git.refs import Head
 from annexd.sync.merge import MergeKind, branch_to_sync, in_order, merge_into_head, refs_to_merge
 from annexd.sync.relation import Relation, relate
 from annexd.threads.deadline import Deadline
+from tests.support.annexes import content, key_of
 from tests.support.repositories import git
 from tests.unit.sync.conftest import Two
 
@@ -165,3 +167,15 @@ def test_the_merges_of_two_persons_are_joined_in_one_round(two: Two) -> None:
         rounds.append([merge_into_head(annex, REF, Deadline(5)).new for annex in (two.a, two.b)])
     assert rounds[0][0] != rounds[0][1]
     assert rounds[1][0] == rounds[1][1] is not None
+
+
+def test_a_file_that_was_there_with_the_content_that_comes_is_known_to_be_here(two: Two) -> None:
+    share(two)
+    data = b"the same at both"
+    key = key_of(data)
+    commit = two.commit(two.b, f=pointer_for(key))
+    two.path(two.a, "f").write_bytes(data)
+    bring(two, commit)
+    assert merge(two.a) is MergeKind.FAST_FORWARD
+    assert content(two.a, key) == data
+    assert two.a.uuid in two.a.locations.locations(key)
