@@ -37,7 +37,7 @@ class CheckoutResult:
 
     `missing` are keys of files whose content is not here, `populated` counts files that got theirs, `adopted` are keys
     whose content came into the annex from files that lay in the work tree: the location log has to be told.
-    `collided` are paths that stand for the same file as another one here, which they have overwritten.
+    `collided` are paths that stand for the same file as another one, which was written last and is what is there.
     """
 
     written: int = 0

@@ -53,7 +53,7 @@ def at_work(state: AnnexState) -> str | None:
     Costs some looks for files; only while somebody else's git has just been here are processes looked at.
     """
     if is_locked(state.repo):
-        return "another git command changes the index"
+        return "another git command changes the index, as index.lock says"
     return unfinished(state) or head_may_lag(state)
 
 

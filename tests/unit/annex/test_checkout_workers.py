@@ -645,7 +645,7 @@ def test_where_case_makes_no_difference_the_last_of_two_files_is_there_and_git_i
             put(state, data_of(number))
         files |= {b"D/A": (0o100644, b"one\n"), b"D/a": (0o100644, b"two\n"), b"d/b": (0o100644, b"three\n")}
         result = check_out(state, files)
-        assert result.written == 23 and result.collided == [b"D/a"]
+        assert result.written == 23 and result.collided == [b"D/A"]
         assert sorted(os.listdir(top(state) / "d")) == sorted([*map(str, range(20)), "a", "b"])
         assert read(state, b"D/A") == b"two\n" and read(state, b"D/7") == data_of(7)
         changed = git(top(state), "diff-files", "--name-only").split()
