@@ -150,9 +150,13 @@ def tokens_of(data: bytes) -> Tokens:
 
 
 def _stem(path: bytes) -> bytes:
-    """What a path has in common with its variants, of git and of git-annex: `d.variant-9378.hid` is one of `d/.hid`."""
+    """What a path has in common with its variants, of git and of git-annex: `d.variant-9378.hid` is one of `d/.hid`.
+
+    A variant that was made a directory says nothing of the names in it: `d.variant-9378/f.variant-12ab.txt` is one of
+    `d.variant-9378/f.txt`, and who removes it supersedes what was written there.
+    """
     *directories, name = (_VARIANT.sub(b"", part) if part.strip(b".") else part for part in path.split(b"/"))
-    if b".variant-" not in path:
+    if b".variant-" not in path[path.rfind(b"/") + 1 :]:
         name = name[: name.rfind(b".")] if b"." in name else name
     name = b"" if name.startswith(b".") else name
     return b"/".join((*directories, name)).rstrip(b"/.")

@@ -1,0 +1,24 @@
+"""What counts as superseded."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.convergence.chronicle import Chronicle
+
+
+@pytest.mark.parametrize(
+    ("written", "removed", "is_lost"),
+    [
+        (b"d/f.txt", b"d/f.variant-1234.txt", False),
+        (b"d/f.txt", b"d/f.variant-0123456789012345678901234567890123456789.txt", False),
+        (b"d/.hid", b"d.variant-1234.hid", False),
+        (b"s.variant-12ab.txt/f.txt", b"s.variant-12ab.txt/f.variant-1234.txt", False),
+        (b"s.variant-12ab.txt/f.txt", b"s.variant-12ab.txt/g.txt", True),
+    ],
+)
+def test_who_removes_a_variant_supersedes_what_it_holds(written: bytes, removed: bytes, is_lost: bool) -> None:
+    chronicle, token = Chronicle(), frozenset((b"text 1",))
+    chronicle.wrote(written, token, frozenset(), "write")
+    chronicle.wrote(removed, frozenset(), token, "remove")
+    assert bool(chronicle.faults({})) is is_lost
