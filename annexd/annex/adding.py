@@ -102,12 +102,13 @@ class Adder:
         if found.kind is not EntryKind.LINK or found.key is None or found.stat is None:
             return Added(None)
         target = link_target(path, self._state.layout.link_object_path(found.key))
+        status = found.stat
         if target != found.target:
             from annexd.annex.relock import work_files
 
             work = work_files(self._state)
-            work.replace(work.temp_symlink(target), path, found.stat)
-        return Added(IndexUpdate(path, LINK_MODE, target, None, os.lstat(path_abs)))
+            status = work.replace(work.temp_symlink(target), path, found.stat)
+        return Added(IndexUpdate(path, LINK_MODE, target, None, status))
 
     def _file(
         self, path: bytes, path_abs: bytes, status: os.stat_result, on_start: OnStart | None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from annexd.annex.config import AnnexConfig
 from annexd.annex.layout import RepoLayout
 from annexd.annex.objects import ObjectStore
-from annexd.annex.work_entries import EXECUTABLE_MODE, FILE_MODE, LINK_MODE
+from annexd.annex.work_entries import EXECUTABLE_MODE, FILE_MODE, LINK_MODE, looks_same
 from annexd.backends.registry import Backend, backend, hash_file, key_for_digest, verify, worm_key
 from annexd.errors import ContentChanged, ContentError
 from annexd.formats.key import Key
@@ -73,15 +73,15 @@ def ingest_file(
     repo_path: bytes,
     backend: Backend,
     add_as: AddAs,
-    known: Key | None = None,
+    known: tuple[Key, os.stat_result] | None = None,
     read: tuple[bytes, os.stat_result] | None = None,
 ) -> Ingested:
     """Put the content of the regular file into the store, and for LOCKED a symlink in the file's place.
 
-    With `known`, the file is known to hold that key's content (it was renamed, say), and is not read if that is in the
-    store. `read` is what was read of the file already, and its stat from before that. Needs no lock. Nobody should have
-    the file open for writing; a change during the work is found and raises ContentChanged, with the file as the writer
-    left it. Raises ContentError for what cannot be read, NoSpace.
+    With `known`, the file held that key's content when it had that stat (it was renamed, say), and is not read if it
+    still has it and the content is in the store. `read` is what was read of the file already, and its stat from before
+    that. Needs no lock. Nobody should have the file open for writing; a change during the work is found and raises
+    ContentChanged, with the file as the writer left it. Raises ContentError for what cannot be read, NoSpace.
     Blocks for as long as reading takes.
     """
     with _errors_name(path_abs):
@@ -89,8 +89,8 @@ def ingest_file(
         if not stat.S_ISREG(before.st_mode):
             raise ContentError(f"{display(repo_path)} is not a regular file")
         job = _Job(store, options, path_abs, repo_path, backend, before)
-        if known is not None and known.size in (None, before.st_size) and store.is_present(known):
-            key = known
+        if known is not None and _still_holds(*known, before) and store.is_present(known[0]):
+            key = known[0]
         elif add_as is AddAs.LOCKED:
             return _ingest_locked(job, layout)
         else:
@@ -110,6 +110,10 @@ def same_file(before: os.stat_result, now: os.stat_result) -> bool:
         and before.st_dev == now.st_dev
         and stat.S_ISREG(now.st_mode)
     )
+
+
+def _still_holds(key: Key, seen: os.stat_result, now: os.stat_result) -> bool:
+    return same_file(seen, now) and key.size in (None, now.st_size)
 
 
 def store_content(store: ObjectStore, path_abs: bytes, key: Key) -> bool:
@@ -319,6 +323,7 @@ def _replace_by_link(job: _Job, layout: RepoLayout, key: Key) -> Ingested:
     _symlink(target, temp)
     try:
         job.refuse_open()
+        made = os.lstat(temp)
         job.unchanged_stat()
         try:
             os.rename(temp, job.path_abs)
@@ -326,12 +331,16 @@ def _replace_by_link(job: _Job, layout: RepoLayout, key: Key) -> Ingested:
             os.unlink(temp)
             temp = job.path_abs + b".annexd-%d" % os.getpid()
             os.symlink(target, temp)
+            made = os.lstat(temp)
             os.rename(temp, job.path_abs)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temp)
         raise
-    return Ingested(key, LINK_MODE, target, os.lstat(job.path_abs), job.before.st_size)
+    now = os.lstat(job.path_abs)
+    if not looks_same(made, now):   # somebody's newer file: its stat must not go with our link
+        raise job.changed()
+    return Ingested(key, LINK_MODE, target, now, job.before.st_size)
 
 
 def _symlink(target: bytes, path: bytes) -> None:

@@ -179,3 +179,8 @@ def read_small(path_abs: bytes, size: int) -> bytes | None:
     finally:
         os.close(fd)
     return data if len(data) == size else None
+
+
+def looks_same(made: os.stat_result, now: os.stat_result) -> bool:
+    """Whether a file may be the one that we made a moment ago under another name, inode numbers aside."""
+    return (made.st_mode, made.st_size, made.st_mtime_ns) == (now.st_mode, now.st_size, now.st_mtime_ns)

@@ -1,7 +1,9 @@
 """Putting files into the work tree and taking them out without ever losing what a person put there meanwhile.
 
 A new file never overwrites; a replaced or removed one is looked at once more after it has left its name, and is put
-back when it is not what was expected. Temporary files lie in the git directory, where no watcher sees them.
+back when it is not what was expected. Nor is the stat of somebody's newer file ever given out as that of ours: git's
+index would take that file for committed, and the next checkout remove it. Temporary files lie in the git directory,
+where no watcher sees them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import stat
 from contextlib import suppress
 
 from annexd.annex.objects import PART, ObjectStore
+from annexd.annex.work_entries import looks_same
 from annexd.errors import ContentChanged, UnsafePath
 from annexd.formats.key import Key
 from annexd.formats.paths import display
@@ -177,7 +180,10 @@ class WorkFiles:
             if error.errno not in NO_SYMLINKS:
                 raise
             return self.place_new(self.temp_bytes(target, executable=False), path)
-        return os.lstat(place)
+        now = os.lstat(place)
+        if not stat.S_ISLNK(now.st_mode):
+            raise _changed(path)
+        return now
 
     def set_executable(self, path: bytes, expected: os.stat_result, *, executable: bool) -> os.stat_result:
         """Change only the x bits of the file that looked like `expected`; its new stat. Raises ContentChanged."""
@@ -186,7 +192,10 @@ class WorkFiles:
             raise _changed(path)
         mode = expected.st_mode & 0o777
         os.chmod(target, mode | (mode & 0o444) >> 2 if executable else mode & ~0o111)
-        return os.lstat(target)
+        now = os.lstat(target)
+        if not _is_same_content(expected, now):
+            raise _changed(path)
+        return now
 
     def place_new(self, temp: bytes, path: bytes) -> os.stat_result:
         """Give the temporary file the name `path`, where nothing may be yet; its stat there.
@@ -195,20 +204,22 @@ class WorkFiles:
         """
         target = self.top + b"/" + path
         try:
+            made = os.lstat(temp)
             try:
-                rename_new(temp, target)
+                in_one = rename_new(temp, target)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
                 temp = self._bring_over(temp, target)
-                rename_new(temp, target)
+                made = os.lstat(temp)
+                in_one = rename_new(temp, target)
         except FileExistsError as error:
             _unlink_quietly(temp)
             raise _appeared(path) from error
         except BaseException:
             _unlink_quietly(temp)
             raise
-        return os.lstat(target)
+        return _still(made, target, path, has_inodes=in_one)
 
     def replace(self, temp: bytes, path: bytes, expected: os.stat_result) -> os.stat_result:
         """Put the temporary file in the place of the file that looked like `expected`; the new one's stat.
@@ -219,6 +230,7 @@ class WorkFiles:
         try:
             if not unchanged(expected, _lstat(target)):
                 raise _changed(path)
+            made = os.lstat(temp)
             try:
                 swapped = exchange(temp, target)
             except FileNotFoundError as error:
@@ -227,15 +239,16 @@ class WorkFiles:
                 if error.errno != errno.EXDEV:
                     raise
                 temp = self._bring_over(temp, target)
+                made = os.lstat(temp)
                 swapped = exchange(temp, target)
             if not swapped:
                 os.rename(temp, target)
-                return os.lstat(target)
+                return _still(made, target, path, has_inodes=False)
             if not unchanged(expected, os.lstat(temp)) or _is_being_written(temp):
                 exchange(temp, target)      # what a person just wrote, or is writing, goes back to its name
                 raise _changed(path)
             os.unlink(temp)
-            return os.lstat(target)
+            return _still(made, target, path, has_inodes=True)
         except BaseException:
             _unlink_quietly(temp)
             raise
@@ -317,10 +330,16 @@ def unchanged(expected: os.stat_result, now: os.stat_result | None) -> bool:
     """Whether the same file is still there with the same content, as far as stat tells. A rename changes neither."""
     return (
         now is not None
-        and expected.st_mtime_ns == now.st_mtime_ns
+        and expected.st_mode == now.st_mode
+        and _is_same_content(expected, now)
+    )
+
+
+def _is_same_content(expected: os.stat_result, now: os.stat_result) -> bool:
+    return (
+        expected.st_mtime_ns == now.st_mtime_ns
         and expected.st_ino == now.st_ino
         and expected.st_size == now.st_size
-        and expected.st_mode == now.st_mode
         and expected.st_dev == now.st_dev
     )
 
@@ -347,6 +366,17 @@ def _appeared(path: bytes) -> ContentChanged:
 
 def _changed(path: bytes) -> ContentChanged:
     return ContentChanged(f"{display(path)} changed while it was being replaced")
+
+
+def _still(made: os.stat_result, target: bytes, path: bytes, *, has_inodes: bool) -> os.stat_result:
+    """The stat of the file that we `made` and put in place. Raises ContentChanged when another one is there by now.
+
+    Where a file has another inode number under each name, only the rest of the stat tells.
+    """
+    now = _lstat(target)
+    if now is None or not looks_same(made, now) or (has_inodes and made.st_ino != now.st_ino):
+        raise _changed(path)
+    return now
 
 
 def _lstat(path: bytes) -> os.stat_result | None:

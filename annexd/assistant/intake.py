@@ -91,9 +91,9 @@ class Intake:
     def take_file(
         self, finding: Finding, known: Key | None = None, *, was_unlocked: Callable[[], bool] = lambda: False
     ) -> Taken | Skipped:
-        """A regular file; with `known` its content is that of the key. One that `was_unlocked` stays so, whatever
-        annex.addunlocked says: that is for new files. Raises ContentChanged, ContentError, NoSpace, ConfigError,
-        OSError.
+        """A regular file; with `known` its content was that of the key when it was found. One that `was_unlocked` stays
+        so, whatever annex.addunlocked says: that is for new files. Raises ContentChanged, ContentError, NoSpace,
+        ConfigError, OSError.
         """
         status, path = finding.stat, finding.path
         assert status is not None and self._policy is not None      # `look` and `prepare` came first
@@ -122,7 +122,7 @@ class Intake:
             raise ConfigError(f"annex.backend is {display(decision.backend)}, which is not known", hint="use SHA256E")
         done = ingest_file(
             self._store, self._layout, self._options, path_abs,
-            repo_path=path, backend=chosen, add_as=add_as, known=known,
+            repo_path=path, backend=chosen, add_as=add_as, known=None if known is None else (known, status),
             read=None if read is None else (read, status),
         )  # fmt: skip
         if done.size != status.st_size:
@@ -177,10 +177,9 @@ class Intake:
         if key is not None and finding.stat is not None and stat.S_ISLNK(finding.stat.st_mode):
             right = link_target(finding.path, self._layout.link_object_path(key))
             if right != target:
-                self._relink(path_abs, target, right)
-                target, seen = right, None
+                target, seen = right, self._relink(path_abs, target, right)
         now = os.lstat(path_abs)
-        if seen is not None and (now.st_ino, now.st_mtime_ns) != (seen.st_ino, seen.st_mtime_ns):
+        if seen is None or (now.st_ino, now.st_mtime_ns) != (seen.st_ino, seen.st_mtime_ns):
             raise ContentChanged("changed since it was looked at")
         return Taken(IndexUpdate(finding.path, MODE_LINK, target, None, now), key)
 
@@ -221,13 +220,17 @@ class Intake:
             return IndexUpdate(path, git_mode(after), None, self._cleaner.blob(path, data), after)
         return IndexUpdate(path, git_mode(after), data, None, after)
 
-    def _relink(self, path_abs: bytes, old: bytes, new: bytes) -> None:
+    def _relink(self, path_abs: bytes, old: bytes, new: bytes) -> os.stat_result | None:
+        """The stat of the new link; None when the old one is not there any more."""
         temp = self._store.temp_path()
         os.makedirs(os.path.dirname(temp), exist_ok=True)
         os.symlink(new, temp)
         try:
-            if os.readlink(path_abs) == old:
-                os.rename(temp, path_abs)
+            made = os.lstat(temp)
+            if os.readlink(path_abs) != old:
+                return None
+            os.rename(temp, path_abs)
+            return made
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temp)

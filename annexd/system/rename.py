@@ -17,13 +17,17 @@ _UNSUPPORTED = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP))
 _NO_LINKS = _UNSUPPORTED | {errno.EPERM}
 
 
-def rename_new(source: bytes, target: bytes) -> None:
-    """Rename unless `target` exists. Raises FileExistsError, other OSError; then `source` is where it was."""
+def rename_new(source: bytes, target: bytes) -> bool:
+    """Rename unless `target` exists; False where the file system could only do it in steps.
+
+    Raises FileExistsError, other OSError; then `source` is where it was.
+    """
     code = _renameat2()(source, target, _NOREPLACE)
     if code in _UNSUPPORTED:
         _rename_by_link(source, target)
     elif code:
         raise OSError(code, os.strerror(code), source, None, target)
+    return not code
 
 
 def _rename_by_link(source: bytes, target: bytes) -> None:

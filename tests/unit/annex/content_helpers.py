@@ -50,14 +50,16 @@ def read(state: AnnexState, path: bytes) -> bytes:
 
 
 def ingest(
-    state: AnnexState, path: bytes, add_as: AddAs = AddAs.UNLOCKED, name: bytes = b"SHA256E", known: Key | None = None
-) -> Ingested:
-    """Take a file of the work tree into the annex."""
+    state: AnnexState, path: bytes, add_as: AddAs = AddAs.UNLOCKED, name: bytes = b"SHA256E", known: Key | None = None,
+    seen: os.stat_result | None = None,
+) -> Ingested:  # fmt: skip
+    """Take a file of the work tree into the annex; with `known` it held that key's content when `seen`, or now."""
     chosen = backend(name)
     assert chosen is not None
+    place = os.path.join(os.fsencode(top(state)), path)
     return ingest_file(
-        state.store, state.layout, IngestOptions.of(state.config), os.path.join(os.fsencode(top(state)), path),
-        repo_path=path, backend=chosen, add_as=add_as, known=known,
+        state.store, state.layout, IngestOptions.of(state.config), place, repo_path=path, backend=chosen, add_as=add_as,
+        known=None if known is None else (known, seen or os.lstat(place)),
     )  # fmt: skip
 
 

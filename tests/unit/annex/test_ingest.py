@@ -219,6 +219,15 @@ def test_a_key_whose_content_is_gone_is_not_taken_for_known(state: AnnexState) -
     assert ingest(state, b"f", known=key_of(b"else", b".x")).key == key_of(b"data")
 
 
+def test_a_key_is_known_only_of_the_file_that_was_looked_at(state: AnnexState) -> None:
+    place = write(state, b"f", b"data")
+    seen, key = os.lstat(place), ingest(state, b"f").key
+    os.rename(write(state, b"newer", b"atad"), place)
+    done = ingest(state, b"f", known=key, seen=seen)
+    assert (done.key, done.stat) == (key_of(b"atad"), os.lstat(place))
+    assert content(state, done.key) == b"atad"
+
+
 def test_with_annex_thin_the_file_and_the_object_are_one(tmp_path: Path) -> None:
     with make_annex(tmp_path / "a", annex_thin="true") as annex:
         place = write(annex, b"f", BIG)
