@@ -93,6 +93,7 @@ def stage_and_commit(
         tree = edit.index.write_tree(state.objects)
         head = state.refs.head()
         old_tree = tree_of(state.objects, head.oid)
+        edit.is_head = True
         if tree == (old_tree or EMPTY_TREE):
             state.objects.flush()
             edit.save()

@@ -39,6 +39,7 @@ class IndexMemory:
 
     unsettled: set[bytes] = field(default_factory=set)
     written: FileStamp | None = None
+    is_mixed: bool = False      # we wrote over what somebody else had written, and have not committed it since
     may_commit: Callable[[], None] | None = None
 
 
@@ -75,6 +76,12 @@ class IndexAccess:
             return None
         return None if FileStamp.of(status) == self._memory.written else now - status.st_mtime
 
+    def may_hold_others(self) -> bool:
+        """Whether somebody else may have put something into the index that is not committed: we may have written the
+        index after them, as a merge does.
+        """
+        return self._memory.is_mixed or self.foreign_age(time.time()) is not None
+
     def current(self) -> GitIndex:
         """The index as it is on disk now; not to be changed. Raises FormatError, OSError, GitError."""
         try:
@@ -96,12 +103,14 @@ class IndexAccess:
             refuse = missing is WhenMissing.REFUSE
             if refuse and index.stamp is None and Refs(self._repo).head().oid is not None:
                 raise FormatError("git's index is missing", source="index", hint="git reset makes it anew")
+            is_mixed = self._memory.is_mixed or self._memory.written not in (None, index.stamp)
             edit = IndexEdit(self._repo, index, lock)
             try:
                 yield edit
             finally:
                 if edit.saved:
                     self._memory.written = index.stamp
+                    self._memory.is_mixed = is_mixed and not edit.is_head
                     self.unsettled.update(index.young_paths())
                 else:
                     self.forget()
@@ -146,6 +155,7 @@ class IndexEdit:
     def __init__(self, repo: GitRepository, index: GitIndex, lock: IndexLock) -> None:
         self.index = index
         self.saved = False
+        self.is_head = False        # whether HEAD says the same, or is about to
         self._repo = repo
         self._lock = lock
 

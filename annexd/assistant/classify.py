@@ -1,4 +1,4 @@
-"""What a path in the work tree is now, compared with what git's index says of it: one lstat, no reading."""
+"""What a path in the work tree is now, compared with what git's index says of it: one lstat, no file is read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from annexd.annex.index_access import TICK_NS, is_certain
 from annexd.annex.work_entries import git_mode
 from annexd.assistant.changes import Change, ChangeKind
 from annexd.assistant.root_guard import means_gone
+from annexd.formats.pointer import leads_astray
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.tree import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_LINK
 from annexd.system.files import is_named
@@ -65,13 +66,22 @@ def look(top: bytes, change: Change, index: GitIndex) -> Finding:
         return Finding(change, _regular(change, entry, status, index), status, entry)
     if kind == stat.S_IFLNK:
         is_same = entry is not None and entry.mode == MODE_LINK and is_certain(index, entry, status)
-        # `git mv` takes a link along as it is: it may have to lead to its object from another directory now
-        is_same = is_same and change.kind is not ChangeKind.STAGED
+        is_same = is_same and not _leads_astray(top, change.path)
         return Finding(change, What.SAME if is_same else What.LINK, status, entry)
     if kind == stat.S_IFDIR:
         is_submodule = entry is not None and entry.mode == MODE_GITLINK
         return Finding(change, What.SAME if is_submodule else What.DIRECTORY, status, entry)
     return Finding(change, What.SPECIAL, status, entry)
+
+
+def _leads_astray(top: bytes, path: bytes) -> bool:
+    """Whether a link has to be made anew, however sure the index is of it: `git mv` takes links along as they are, and
+    has the index say so. Who wrote the index last does not tell: a merge of ours may have come in between.
+    """
+    try:
+        return leads_astray(path, os.readlink(top + b"/" + path))
+    except OSError:
+        return False    # it changed just now, which will be told
 
 
 def _regular(change: Change, entry: IndexEntry | None, status: os.stat_result, index: GitIndex) -> What:

@@ -14,9 +14,11 @@ from typing import Protocol
 from annexd.annex.adjusted import propagate
 from annexd.annex.commit import REMOVE, CommitResult, IndexUpdate, settle, stage_and_commit
 from annexd.annex.durability import make_durable
+from annexd.annex.fix_links import fix_staged_links
 from annexd.annex.index_repair import repair_index
 from annexd.annex.shared import SharedAnnex
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import at_work
 from annexd.assistant.alerts import Alerts
 from annexd.assistant.batch import Batch, BatchMaker
 from annexd.assistant.changes import Change, ChangeKind, ChangePool, Commit, Commits, Moved, nudge
@@ -238,6 +240,7 @@ class Committer:
             make_durable(self._shared.layout, self._unsynced)
             self._unsynced = 0
             with self._turn.held() as annex:
+                self._fix_moved_links(annex)
                 updates = self._current_updates()
                 if any(update.mode == REMOVE for update in updates) and not self._guard.is_root_there():
                     self._root_is_gone()
@@ -255,6 +258,14 @@ class Committer:
             self._failed(error)
         else:
             self._committed(updates, result)
+
+    def _fix_moved_links(self, annex: AnnexState) -> None:
+        """The index is committed whole, with links too that a person's `git mv` took along as they were, and that the
+        watcher may not have told of yet.
+        """
+        if annex.index.may_hold_others() and at_work(annex) is None:
+            for path in fix_staged_links(annex, Deadline(LOCK_WAIT)):
+                log.info("link.fixed", path=path)
 
     def _propagate(self, annex: AnnexState, commit: Oid) -> None:
         """The commit is on an adjusted branch; others get it when it is on the original one."""

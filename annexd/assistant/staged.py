@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import time
 
 from annexd.annex.commit import tree_of
 from annexd.annex.state import AnnexState
@@ -18,7 +17,7 @@ class Staged:
     """Good for one look at some paths, while the work tree's turn is held. Costs a stat while the index is our own."""
 
     def __init__(self, annex: AnnexState) -> None:
-        self._is_foreign = annex.index.foreign_age(time.time()) is not None
+        self._is_foreign = annex.index.may_hold_others()
         self._annex = annex
         self._trees = Trees(annex.objects)
         self._head = tree_of(annex.objects, annex.refs.head().oid) if self._is_foreign else None

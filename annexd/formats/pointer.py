@@ -61,5 +61,13 @@ def link_target(path: bytes, object_path: bytes) -> bytes:
     return b"../" * path.count(b"/") + object_path
 
 
+def leads_astray(path: bytes, target: bytes) -> bool:
+    """Whether a symlink with this target, at `path`, was made for another directory: it stands for a key, but does not
+    go up just as many steps as `link_target` would.
+    """
+    is_right = target.startswith(b"../" * path.count(b"/") + b".git" + POINTER_START)
+    return not is_right and parse_link(target) is not None
+
+
 def _further_lines_allowed(rest: bytes) -> bool:
     return rest.endswith(b"\n") and all(b"/annex/" in line for line in rest[:-1].split(b"\n"))

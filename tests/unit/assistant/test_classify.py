@@ -14,6 +14,7 @@ from annexd.git.index import FileStamp, GitIndex, IndexEntry
 from annexd.git.objects import Oid
 
 OID = Oid(bytes(range(20)))
+OBJECT = ".git/annex/objects/mK/4w/SHA256E-s1--abc.dat/SHA256E-s1--abc.dat"
 LATER = 1_000_000_000       # nanoseconds that the index is younger than its files
 
 
@@ -87,6 +88,26 @@ def test_links_directories_and_special_files(tmp_path: Path) -> None:
     assert what(tmp_path, index_of(tmp_path, "link", mode=0o120000), "link") is What.SAME
     assert what(tmp_path, GitIndex(), "directory") is What.DIRECTORY
     assert what(tmp_path, GitIndex(), "fifo") is What.SPECIAL
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "is_same"),
+    [
+        ("d/e/link", f"../../{OBJECT}", True),
+        ("d/e/link", f"../{OBJECT}", False),
+        ("d/e/link", OBJECT, False),
+        ("link", OBJECT, True),
+        ("link", f"../{OBJECT}", False),
+        ("d/e/link", "../elsewhere", True),
+    ],
+)
+def test_a_link_that_git_took_to_another_directory_is_not_as_it_should_be(
+    tmp_path: Path, name: str, target: str, is_same: bool
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to(target)
+    index = index_of(tmp_path, name, mode=0o120000)
+    assert what(tmp_path, index, name, ChangeKind.APPEARED) is (What.SAME if is_same else What.LINK)
 
 
 def test_a_submodule_is_left_as_it_is(tmp_path: Path) -> None:
