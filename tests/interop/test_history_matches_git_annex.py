@@ -111,6 +111,7 @@ def test_log(both: Both) -> None:
     both.same("log", "--all", "moved", says="Can only specify one of")
 
 
+@pytest.mark.slow
 def test_diffdriver(both: Both) -> None:
     show = f"-- {both.repo.with_name('show')} -x --"
     for args in (["HEAD~2", "HEAD~1"], ["--no-renames", "HEAD~1", "HEAD"], ["--no-renames", "HEAD~2"]):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.interop.test_commands_match_git_annex import ONE, Side, Twins, twins
 from tests.interop.test_moving_matches_git_annex import three
 
@@ -71,6 +73,7 @@ def test_failed_transfers_are_those_in_the_direction_of_the_command(three: Twins
     three.do("here", "drop", "--failed", says="drop f3")
 
 
+@pytest.mark.slow
 def test_failed_downloads_come_by_every_command(three: Twins) -> None:
     for command in (["mirror", "--from", "one"], ["copy", "--from", "one"], ["move", "--to", "here"]):
         note_failure(three, "download", "f1")
@@ -78,6 +81,7 @@ def test_failed_downloads_come_by_every_command(three: Twins) -> None:
         three.do_loosely("here", "drop", "f1", "--force")
 
 
+@pytest.mark.slow
 def test_what_was_found_unused_can_be_worked_on(three: Twins) -> None:
     three.do("here", "get", "f1", "f2")
     three.git("here", "checkout", "-q", "--orphan", "fresh")
@@ -101,6 +105,7 @@ def drop_other_branches(side: Side) -> None:
             side.git("here", "update-ref", "--no-deref", "-d", ref)
 
 
+@pytest.mark.slow
 def test_broken_off_downloads_can_be_gone_on_with(three: Twins) -> None:
     three.do("here", "get", "f2")
 

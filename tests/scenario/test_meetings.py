@@ -82,8 +82,8 @@ def test_of_a_file_changed_at_both_sides_both_versions_are_kept_and_told_of(runn
     both = {b"a's version\n", b"b's version\n"}
     eventually(lambda: all(versions(side) == both for side in running), SYNC_LIMIT, "both versions at both sides")
     running.settle()
-    alerts = "\n".join(side.alerts() for side in running)
-    assert "conflicts: changed in two places at once, all versions are kept: common (now common.variant-" in alerts
+    told = "conflicts: changed in two places at once, all versions are kept: common (now common.variant-"
+    eventually(lambda: any(told in side.alerts() for side in running), SYNC_LIMIT, "a word about it")
     for side in running:
         assert not side.path("common").exists() and not side.path(".git/MERGE_HEAD").exists()
         assert side.git("ls-files", "-u") == side.git("status", "--porcelain") == b""
