@@ -23,6 +23,7 @@ Token = bytes
 Tokens = frozenset[Token]
 
 TEXT = b"text "         # how every line of a file of text begins
+ALWAYS_KEPT = 190       # bytes of a name that stay in the names of all its variants
 _VARIANT = re.compile(rb"(\.variant-|~).*", re.DOTALL)
 
 
@@ -153,13 +154,14 @@ def _stem(path: bytes) -> bytes:
     """What a path has in common with its variants, of git and of git-annex: `d.variant-9378.hid` is one of `d/.hid`.
 
     A variant that was made a directory says nothing of the names in it: `d.variant-9378/f.variant-12ab.txt` is one of
-    `d.variant-9378/f.txt`, and who removes it supersedes what was written there.
+    `d.variant-9378/f.txt`, and who removes it supersedes what was written there. A name that leaves no room for the
+    mark of a variant is cut for it, so what is beyond `ALWAYS_KEPT` bytes does not count.
     """
     *directories, name = (_VARIANT.sub(b"", part) if part.strip(b".") else part for part in path.split(b"/"))
     if b".variant-" not in path[path.rfind(b"/") + 1 :]:
         name = name[: name.rfind(b".")] if b"." in name else name
     name = b"" if name.startswith(b".") else name
-    return b"/".join((*directories, name)).rstrip(b"/.")
+    return b"/".join(part[:ALWAYS_KEPT] for part in (*directories, name)).rstrip(b"/.")
 
 
 def _text(arg: object) -> object:

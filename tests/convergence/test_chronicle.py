@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from annexd.formats.variants import variant_paths
 from tests.convergence.chronicle import Chronicle
+from tests.support.annexes import key_of
 
+LONGEST = b"L" * 251 + b".dat"
+SHORTENED = next(variant_paths(LONGEST, key_of(b"any", b".dat")))
 
 @pytest.mark.parametrize(
     ("written", "removed", "is_lost"),
@@ -13,6 +17,10 @@ from tests.convergence.chronicle import Chronicle
         (b"d/f.txt", b"d/f.variant-1234.txt", False),
         (b"d/f.txt", b"d/f.variant-0123456789012345678901234567890123456789.txt", False),
         (b"d/.hid", b"d.variant-1234.hid", False),
+        (LONGEST, SHORTENED, False),
+        (LONGEST, next(variant_paths(SHORTENED, key_of(b"another", b".dat"))), False),
+        (LONGEST + b"/f.txt", SHORTENED + b"/f.variant-1234.txt", False),
+        (LONGEST, b"n1-" + LONGEST[-200:], True),
         (b"s.variant-12ab.txt/f.txt", b"s.variant-12ab.txt/f.variant-1234.txt", False),
         (b"s.variant-12ab.txt/f.txt", b"s.variant-12ab.txt/g.txt", True),
     ],
