@@ -219,7 +219,7 @@ class WorkFiles:
         except BaseException:
             _unlink_quietly(temp)
             raise
-        return _still(made, target, path, has_inodes=in_one)
+        return _still(made, target, has_inodes=in_one)
 
     def replace(self, temp: bytes, path: bytes, expected: os.stat_result) -> os.stat_result:
         """Put the temporary file in the place of the file that looked like `expected`; the new one's stat.
@@ -243,12 +243,12 @@ class WorkFiles:
                 swapped = exchange(temp, target)
             if not swapped:
                 os.rename(temp, target)
-                return _still(made, target, path, has_inodes=False)
+                return _still(made, target, has_inodes=False)
             if not unchanged(expected, os.lstat(temp)) or _is_being_written(temp):
                 exchange(temp, target)      # what a person just wrote, or is writing, goes back to its name
                 raise _changed(path)
             os.unlink(temp)
-            return _still(made, target, path, has_inodes=True)
+            return _still(made, target, has_inodes=True)
         except BaseException:
             _unlink_quietly(temp)
             raise
@@ -368,14 +368,15 @@ def _changed(path: bytes) -> ContentChanged:
     return ContentChanged(f"{display(path)} changed while it was being replaced")
 
 
-def _still(made: os.stat_result, target: bytes, path: bytes, *, has_inodes: bool) -> os.stat_result:
-    """The stat of the file that we `made` and put in place. Raises ContentChanged when another one is there by now.
+def _still(made: os.stat_result, target: bytes, *, has_inodes: bool) -> os.stat_result:
+    """The stat of the file that we `made` and put in place, also when a person's newer one is there by now.
 
-    Where a file has another inode number under each name, only the rest of the stat tells.
+    That one then differs from what git's index knows, and is committed on top of ours. Where a file has another inode
+    number under each name, only the rest of the stat tells.
     """
     now = _lstat(target)
     if now is None or not looks_same(made, now) or (has_inodes and made.st_ino != now.st_ino):
-        raise _changed(path)
+        return made
     return now
 
 
