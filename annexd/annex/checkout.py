@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from annexd.annex import head_journal, odd_pointers
 from annexd.annex.checkout_bulk import Bulk
 from annexd.annex.checkout_convert import Conversions
-from annexd.annex.checkout_plan import Blobs, Step, make_plan
+from annexd.annex.checkout_plan import Blobs, Plan, Step, make_plan
 from annexd.annex.checkout_run import CheckoutResult, Run
 from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove, MoveKind
@@ -94,17 +94,21 @@ def apply_tree(
         finally:
             conversions.close()
         reach("checkout-before-index")
-        for step in back:
-            edit.index.remove(step.path)        # so that it is set aside no more
-        _update_index(edit, run, plan.steps)
-        if not edit.index.fidelity.case:
-            written = [step.path for step in plan.steps if step.new is not None]
-            run.result.collided = set_aside_twins(top, written, edit.index)
-        edit.save()
+        _write_index(edit, run, plan, back, top)
         odd_pointers.advance(state.layout, old, new, blobs.odd_pointers())
         head_journal.forget(state.layout)
     _take_late_content(state, run.result)
     return run.result
+
+
+def _write_index(edit: IndexEdit, run: Run, plan: Plan, back: Sequence[Step], top: bytes) -> None:
+    for step in back:
+        edit.index.remove(step.path)        # so that it is set aside no more
+    _update_index(edit, run, plan.steps)
+    if not edit.index.fidelity.case:
+        written = [step.path for step in plan.steps if step.new is not None]
+        run.result.collided = set_aside_twins(top, written, edit.index)
+    edit.save()
 
 
 def _coming_back(edit: IndexEdit, blobs: Blobs, changes: Iterable[TreeChange]) -> list[Step]:

@@ -40,7 +40,6 @@ class RemoteConfig:
     trust_level: str | None = None
     verify: bool = True
     speculate_present: bool = False
-    check_uuid: bool = True
     is_private: bool = False
     retry: int | None = None
     settings: tuple[tuple[str, str], ...] = ()
@@ -81,7 +80,6 @@ class AnnexConfig:
     sync_only_annex: bool = False
     resolve_merge: bool = True
     always_commit: bool = True
-    always_compact: bool = True
     commit_message: str | None = None
     commit_message_command: str | None = None
     merge_annex_branches: bool = True
@@ -153,7 +151,6 @@ class AnnexConfig:
             sync_only_annex=git.get_bool("annex.synconlyannex", False),
             resolve_merge=git.get_bool("annex.resolvemerge", True),
             always_commit=git.get_bool("annex.alwayscommit", True),
-            always_compact=git.get_bool("annex.alwayscompact", True),
             commit_message=git.get("annex.commitmessage"),
             commit_message_command=git.get("annex.commitmessage-command"),
             merge_annex_branches=git.get_bool("annex.merge-annex-branches", True),
@@ -252,7 +249,6 @@ def _remote(git: GitConfig, name: str) -> RemoteConfig:
         trust_level=git.get(f"remote.{name}.annex-trustlevel"),
         verify=flag("annex-verify", True),
         speculate_present=flag("annex-speculate-present", False),
-        check_uuid=flag("annex-checkuuid", True),
         is_private=flag("annex-private", False),
         retry=_optional_int(git, f"remote.{name}.annex-retry"),
         settings=settings,

@@ -27,7 +27,7 @@ def resolved_tree(annex: AnnexState, outcome: MergeOutcome, first: Oid, second: 
     None if conflict markers would be left, which no known conflict brings about. Raises GitError, RepositoryError.
     """
     labels = (first.hex().encode(), second.hex().encode())
-    around = RepositoryAround(annex, outcome.tree, first, second)
+    around = _TreeAround(annex, outcome.tree, first, second)
     sides = [stage for conflict in outcome.conflicts for stage in conflict.stages if stage.mode != MODE_GITLINK]
     around.blobs.load(stage.oid for stage in sides)
     found = resolve(outcome, labels, around)
@@ -39,19 +39,14 @@ def resolved_tree(annex: AnnexState, outcome: MergeOutcome, first: Oid, second: 
     return ResolvedTree(Trees(annex.objects).update(outcome.tree, found.changes) or EMPTY_TREE, found.resolved)
 
 
-class RepositoryAround:
-    """The repository as a resolution sees it."""
+class TwoSides:
+    """What a resolution asks of the repository, whichever way it was merged; `entry` is for who knows the merge."""
 
-    def __init__(self, annex: AnnexState, tree: Oid, first: Oid, second: Oid) -> None:
+    def __init__(self, annex: AnnexState, older: Oid, newer: Oid) -> None:
         self.blobs = Blobs(annex.objects)
         self._annex = annex
         self._trees = Trees(annex.objects)
-        self._tree = tree
-        self._tips = {OLDER: first, NEWER: second}
-
-    def entry(self, path: bytes) -> Blob | None:
-        """What the merge's tree has at a path."""
-        return self._trees.lookup(self._tree, path)
+        self._tips = {OLDER: older, NEWER: newer}
 
     def tip(self, side: int, path: bytes) -> Blob | None:
         """The file that a side has at a path."""
@@ -70,3 +65,15 @@ class RepositoryAround:
     def link(self, path: bytes, key: Key) -> bytes:
         """The target of the symlink at `path`."""
         return link_target(path, self._annex.layout.link_object_path(key))
+
+
+class _TreeAround(TwoSides):
+    """The tree that git could make of the merge."""
+
+    def __init__(self, annex: AnnexState, tree: Oid, first: Oid, second: Oid) -> None:
+        super().__init__(annex, first, second)
+        self._tree = tree
+
+    def entry(self, path: bytes) -> Blob | None:
+        """What the merge's tree has at a path."""
+        return self._trees.lookup(self._tree, path)

@@ -14,21 +14,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from annexd.annex.checkout_plan import Blobs
 from annexd.annex.commit import new_commit
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
 from annexd.annex.work_entries import Holds, compare
 from annexd.annex.work_files import WorkFiles
 from annexd.errors import ContentChanged, RepositoryError, UserError
-from annexd.formats.key import Key
-from annexd.formats.pointer import MAX_POINTER, link_target
-from annexd.git.history import Conflict, MergeOutcome, Stage, read_commit
+from annexd.formats.pointer import MAX_POINTER
+from annexd.git.history import Conflict, MergeOutcome, Stage
 from annexd.git.index import GitIndex, IndexEntry
 from annexd.git.objects import BLOB, EMPTY_TREE, Oid
-from annexd.git.tree import MODE_DIR, MODE_EXECUTABLE, MODE_GITLINK, MODE_LINK, Blob, Trees
+from annexd.git.tree import MODE_DIR, MODE_EXECUTABLE, MODE_GITLINK, MODE_LINK, Blob
 from annexd.sync.merge import RESOLVED_MESSAGE
 from annexd.sync.resolve import NEWER, OLDER, Resolved, known_path, resolve
+from annexd.sync.resolving import TwoSides
 from annexd.threads.deadline import Deadline
 
 OURS = b"HEAD"
@@ -126,16 +125,13 @@ def _is_annexed(
     return any(around.key((stage.mode, stage.oid)) is not None for stage in same)
 
 
-class _IndexAround:
-    """The index, and the untracked files beside it, as a resolution sees them."""
+class _IndexAround(TwoSides):
+    """The index, and the untracked files beside it."""
 
     def __init__(self, annex: AnnexState, index: GitIndex, work: WorkFiles, ours: Oid, theirs: Oid) -> None:
-        self.blobs = Blobs(annex.objects)
+        super().__init__(annex, ours, theirs)
         self.work = work
-        self._annex = annex
         self._index = index
-        self._trees = Trees(annex.objects)
-        self._tips = {OLDER: ours, NEWER: theirs}
 
     def entry(self, path: bytes) -> Blob | None:
         """What is staged at a path; a directory also where something else lies that git does not know."""
@@ -145,24 +141,6 @@ class _IndexAround:
         if self._index.paths_under(path) or (path not in self._index and self.work.lstat(path) is not None):
             return MODE_DIR, EMPTY_TREE
         return None
-
-    def tip(self, side: int, path: bytes) -> Blob | None:
-        """The file that a side has at a path."""
-        commit = read_commit(self._annex.objects, self._tips[side])
-        found = None if commit is None else self._trees.lookup(commit.tree, path)
-        return None if found is None or found[0] == MODE_DIR else found
-
-    def read(self, oid: Oid) -> bytes:
-        """The content of a blob."""
-        return self.blobs.data(oid)
-
-    def key(self, blob: Blob) -> Key | None:
-        """The key that a file stands for."""
-        return self.blobs.key(blob)
-
-    def link(self, path: bytes, key: Key) -> bytes:
-        """The target of the symlink at `path`."""
-        return link_target(path, self._annex.layout.link_object_path(key))
 
 
 class _Work:

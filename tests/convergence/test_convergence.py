@@ -61,7 +61,7 @@ def converge(
 
 
 
-# Of three at once about one run in three still ends with a text lost or believed lost: not for the everyday suite yet.
+# Three at once still end now and then with a text lost, or believed lost: not for the everyday suite yet.
 ALL_AT_ONCE = pytest.param(2, TRIANGLE, id="triangle", marks=pytest.mark.slow)
 
 
