@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -66,6 +67,15 @@ class Remotes:
         if found is None:
             found = self._live[id(annex), spec.name] = open_remote(spec)
         return found
+
+    @property
+    def most_large(self) -> int | None:
+        """How many large contents to move at a time at most; None where a network sets the pace.
+
+        Between disks of this machine more copies than processors only take the caches from each other.
+        """
+        moving = [spec for spec in self.specs if spec.holds_content and spec.available]
+        return os.cpu_count() if all(spec.path is not None for spec in moving) else None
 
     def having(self, annex: AnnexState, key: Key) -> list[RemoteSpec]:
         """The remotes that are said to have the content, cheapest first, untrusted ones last."""

@@ -24,13 +24,14 @@ class Shape(Generic[T]):
     """What a queue has to know of its things: the key that no two jobs may have at a time, and the size if known.
 
     With `in_order` they come out as they went in; otherwise large ones and small ones may overtake each other.
-    With `batches` small ones come out several at a time.
+    With `batches` small ones come out several at a time. Of large ones `most_large` are out at a time (None: any).
     """
 
     key_of: Callable[[T], Hashable]
     size_of: Callable[[T], int | None]
     in_order: bool = True
     batches: bool = False
+    most_large: int | None = None
 
 
 class JobQueue(Generic[T]):
@@ -44,14 +45,17 @@ class JobQueue(Generic[T]):
         self._active: set[Hashable] = set()
         self._behind: dict[Hashable, deque[T]] = {}     # those whose key a job has just now
         self._batchers = 0
+        self._large_out = 0
         self._is_closed = False
         self._is_stopped = False
 
     def put(self, thing: T) -> None:
         """Take one in."""
         with self._condition:
-            self._line(thing).append(thing)
-            self._condition.notify()
+            line = self._line(thing)
+            line.append(thing)
+            if self._is_open(line):     # waking a job for nothing takes the interpreter from who looks for more
+                self._condition.notify()
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -115,6 +119,8 @@ class JobQueue(Generic[T]):
                         self._line(other).appendleft(other)
             if batch and self._is_batch(batch):
                 self._batchers -= 1
+            elif batch and not self._is_small(batch[0]):
+                self._large_out -= 1
             self._condition.notify_all()
 
     def wait_for_room(self, seconds: float) -> None:
@@ -137,13 +143,22 @@ class JobQueue(Generic[T]):
         return not self._shape.in_order and self._is_small(things[0])
 
     def _next(self, most: int) -> list[T]:
-        # One job at a time has small things: all of them need the interpreter, which only one thread has.
-        if self._small and (self._batchers == 0 or not self._large):
+        if self._small and self._is_open(self._small):
             taken = self._batch(self._small, most)
             if taken:
                 self._batchers += 1
                 return taken
-        return self._batch(self._large, most)
+        return self._batch(self._large, most) if self._is_open(self._large) else []
+
+    def _is_open(self, line: deque[T]) -> bool:
+        """Whether a job may take from this line now.
+
+        One job at a time has small things while others, or who looks for more, have something else to do: all of them
+        need the interpreter, which only one thread has.
+        """
+        if line is self._small:
+            return self._batchers == 0 or (not self._large and (self._is_closed or self.is_full))
+        return self._shape.most_large is None or self._large_out < self._shape.most_large
 
     def _batch(self, line: deque[T], most: int) -> list[T]:
         taken: list[T] = []
@@ -163,5 +178,6 @@ class JobQueue(Generic[T]):
             self._active.add(key)
             taken.append(thing)
             if not is_small:
+                self._large_out += 1
                 break
         return taken

@@ -50,7 +50,7 @@ class Mirroring:
 
             return send_many(self.remotes, annex, items, spec, lambda item: self._acting(item, "copy"), is_here)
 
-        return Task(act, act_on_many=act_on_many)
+        return Task(act, act_on_many=act_on_many, most_large=self.remotes.most_large)
 
     def like(self, spec: RemoteSpec) -> Task[Item]:
         """Here comes, from wherever it is, what the remote has; and goes what it has not."""
@@ -85,7 +85,7 @@ class Mirroring:
 
             return fetch_many(self.remotes, annex, items, source_of, acting, self.arrivals)
 
-        return Task(act, act_on_many=act_on_many)
+        return Task(act, act_on_many=act_on_many, most_large=self.remotes.most_large)
 
     def _acting(self, item: Item, command: str) -> AbstractContextManager[Action]:
         return self._call.acting_on(item, command)

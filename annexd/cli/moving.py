@@ -124,7 +124,7 @@ class Moving:
 
             return send_many(self.remotes, annex, items, spec, self._call.acting_on, may, after, sent)
 
-        return Task(act, is_due, act_on_many)
+        return Task(act, is_due, act_on_many, self.remotes.most_large)
 
     def bring(self, spec: RemoteSpec) -> Task[Item]:
         """From a remote."""
@@ -142,7 +142,7 @@ class Moving:
             return fetch_many(self.remotes, annex, items, source_of, self._call.acting_on, self.arrivals)
 
         in_batches = self._leave is Leave.COPY and not self._options.auto
-        return Task(act, is_due, act_on_many if in_batches else None)
+        return Task(act, is_due, act_on_many if in_batches else None, self.remotes.most_large)
 
     def hand_over(self, source: RemoteSpec, target: RemoteSpec) -> Task[Item]:
         """From one remote to another."""

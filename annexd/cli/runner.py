@@ -47,12 +47,14 @@ class Task(Generic[T]):
     """What a command does with each of its things.
 
     `is_due` is a cheap look at whether anything is to be done, with the main thread's state; `act` looks again, as
-    much may have changed. Things up to 1 MiB are given to `act_on_many` where there is one.
+    much may have changed. Things up to 1 MiB are given to `act_on_many` where there is one. Of larger ones, or where
+    there is none, `most_large` are worked on at a time, however many jobs there are (None: any).
     """
 
     act: Perform[T]
     is_due: Perform[T] = _always
     act_on_many: PerformMany[T] | None = None
+    most_large: int | None = None
 
 
 def for_each(
@@ -85,7 +87,8 @@ def run_things(call: Invocation, things: Iterable[T], task: Task[T], shape: Shap
     Ctrl-C stops what is running where it can be continued, and raises KeyboardInterrupt once that is so.
     """
     jobs = call.jobs()
-    queue = JobQueue(replace(shape, in_order=jobs == 1, batches=task.act_on_many is not None))
+    batches = task.act_on_many is not None
+    queue = JobQueue(replace(shape, in_order=jobs == 1, batches=batches, most_large=task.most_large))
     with call.reporter.showing(jobs) as board:
         _Run(call, queue, task, board, jobs, shape.size_of).run(things)
 

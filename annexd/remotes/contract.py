@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from annexd.annex.config import RemoteConfig
 from annexd.annex.layout import RepoLayout
+from annexd.annex.store_place import StorePlace
 from annexd.errors import AnnexError
 from annexd.formats.key import Key
 from annexd.formats.uuid import UUID
@@ -183,6 +184,20 @@ class CopiesObjects(Protocol):
         """Those of the keys whose small content was copied from the store of `source`, verified.
 
         The others are for `store_small`, which then tells what is wrong. Raises as that does.
+        """
+
+
+@runtime_checkable
+class BringsObjects(Remote, Protocol):
+    """A remote on this machine, whose contents can be brought without our reading them."""
+
+    def bring_small(
+        self, dest: StorePlace, keys: Sequence[Key], meanwhile: Callable[[Sequence[Key]], None] | None
+    ) -> frozenset[Key]:
+        """Those of the keys whose small content was copied into the store `dest`, verified.
+
+        The others are for `retrieve_small`, which then tells what is wrong; `meanwhile`, if given, is called with some
+        of them while the rest is copied. Raises as `retrieve_small` does, and what `meanwhile` raises.
         """
 
 

@@ -1,7 +1,7 @@
-"""Copies many small objects into another repository's store, in a process of its own.
+"""Copies many small objects from one repository's store into another's, in a process of its own.
 
-The daemon's threads share one interpreter: while it takes a burst of files in, copying them there as well would take
-twice as long. What goes wrong here is not told: whoever asked does that object again, and sees it himself.
+Our threads share one interpreter: while they take a burst of files in, or copy large files, copying small ones as well
+would take twice as long. What goes wrong here is not told: whoever asked does that object again, and sees it himself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from annexd.system.worker_process import WorkerProcess
 WORTH_IT = 64           # objects, from which on asking another process costs less than doing it
 WORTH_A_START = 256     # objects, from which on a process is started
 
+Meanwhile = Callable[[Sequence[Key]], None]
+"""Does some of the keys in the thread that asks, while the process does the others."""
+
 log = get_logger(__name__)
 
 
@@ -36,27 +39,36 @@ class Target:
 class CopyWorker:
     """A process that copies, as long as one helps. One thread owns it."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, worth_a_start: int = WORTH_A_START) -> None:
+        self.target = target
+        self._worth_a_start = worth_a_start
         self._process = WorkerProcess("annexd.remotes.copy_worker:copier", target)
         self._is_wanted = len(os.sched_getaffinity(0)) > 1
 
-    def copy(self, source: RepoLayout, keys: Sequence[Key]) -> frozenset[Key]:
+    def copy(self, source: RepoLayout, keys: Sequence[Key], meanwhile: Meanwhile | None = None) -> frozenset[Key]:
         """The keys whose content, from the store at `source`, is now whole and verified in the other store; blocks.
 
-        The rest is the caller's.
+        The rest is the caller's. Half of the keys are left to `meanwhile` where there is one; what it raises is raised.
         """
-        if not self._is_wanted or len(keys) < WORTH_IT:
-            return frozenset()
         try:
-            if self._process.is_ready():
-                done = self._process.ask((source, [key.file_name() for key in keys]))
-                return frozenset(key for key, is_done in zip(keys, done, strict=True) if is_done)
-            if len(keys) >= WORTH_A_START:
+            if self._is_wanted and self._process.is_ready() and len(keys) >= WORTH_IT:
+                return self._share(source, keys, meanwhile)
+            if self._is_wanted and len(keys) >= self._worth_a_start:
                 self._process.start()
         except ProcessError as error:
             log.warning("copy_worker.died", reason=str(error))
             self._is_wanted = False
         return frozenset()
+
+    def _share(self, source: RepoLayout, keys: Sequence[Key], meanwhile: Meanwhile | None) -> frozenset[Key]:
+        share = keys if meanwhile is None else keys[: len(keys) // 2]
+        self._process.send((source, [key.file_name() for key in share]))
+        try:
+            if meanwhile is not None:
+                meanwhile(keys[len(share) :])
+        finally:
+            done = self._process.receive()      # whatever happened: the next answer must be that to the next request
+        return frozenset(key for key, is_done in zip(share, done, strict=True) if is_done)
 
     def close(self) -> None:
         """End the process."""

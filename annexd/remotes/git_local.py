@@ -28,13 +28,14 @@ from annexd.errors import (
 from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.remotes.contract import Accept, Meter, RemoteSpec, SmallResult, Verified
-from annexd.remotes.copy_worker import CopyWorker, Target
+from annexd.remotes.copy_worker import CopyWorker, Meanwhile, Target
 from annexd.remotes.object_copy import check_bytes, copy_object, opened_object, read_object
 from annexd.threads.faults import reach
 
 GONE = frozenset((errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT))
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 MAX_SMALL = 16 << 20    # bytes; a small content that is longer than this is not read into memory
+WORTH_BRINGING = 16     # objects, from which on a process is started to bring more of them here
 
 Fingerprint = tuple[int, ...]
 
@@ -63,6 +64,7 @@ class LocalGitRemote:
     def __init__(self, spec: RemoteSpec) -> None:
         self._spec = spec
         self._peer: _Peer | None = None
+        self._bringer: CopyWorker | None = None
 
     @property
     def spec(self) -> RemoteSpec:
@@ -143,6 +145,17 @@ class LocalGitRemote:
 
             return [(key, self._attempt(get, key, b"")) for key in keys]
 
+    def bring_small(
+        self, dest: StorePlace, keys: Sequence[Key], meanwhile: Meanwhile | None
+    ) -> frozenset[Key]:  # fmt: skip
+        """Have another process bring small objects here, if there are many."""
+        with self._connected() as peer:
+            target = Target(dest, MAX_SMALL)
+            if self._bringer is None or self._bringer.target != target:
+                self._end_bringer()
+                self._bringer = CopyWorker(target, worth_a_start=WORTH_BRINGING)
+            return self._bringer.copy(peer.state.layout, keys, meanwhile)
+
     def remove(self, key: Key) -> None:
         """Remove the content there, under that repository's own lock."""
         self._refuse_if_readonly()
@@ -175,8 +188,14 @@ class LocalGitRemote:
         peer, self._peer = self._peer, None
         if peer is not None:
             peer.close()
+        self._end_bringer()
 
     # helpers
+
+    def _end_bringer(self) -> None:
+        bringer, self._bringer = self._bringer, None
+        if bringer is not None:
+            bringer.close()
 
     @contextmanager
     def _connected(self) -> Iterator[_Peer]:

@@ -52,9 +52,11 @@ def load_specs(state: AnnexState) -> tuple[RemoteSpec, ...]:
     """
     remotes = state.config.remotes
     specs = tuple(describe(state.repo, remote) for remote in remotes)
-    for spec, remote in zip(specs, remotes, strict=True):
-        if spec.uuid is not None and remote.uuid is None:
-            set_config(state.repo, f"remote.{spec.name}.annex-uuid", spec.uuid)
+    learned = {s.name: s.uuid for s, remote in zip(specs, remotes, strict=True) if s.uuid and remote.uuid is None}
+    for name, uuid in learned.items():
+        set_config(state.repo, f"remote.{name}.annex-uuid", uuid)
+    if learned:
+        state.reload_config()       # so that nobody asks them again
     dead = {uuid for uuid, level in state.settings.trust_levels.items() if level is TrustLevel.DEAD}
     return tuple(_without_dead(_without_apart(state, spec), dead) for spec in specs)
 

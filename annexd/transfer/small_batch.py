@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from annexd.annex.state import AnnexState
+from annexd.annex.store_place import StorePlace
 from annexd.backends import registry as backends
 from annexd.errors import (
     AnnexError,
@@ -26,7 +27,7 @@ from annexd.errors import (
 from annexd.formats.key import Key
 from annexd.formats.transfer_info import Direction
 from annexd.formats.uuid import UUID
-from annexd.remotes.contract import CopiesObjects, Remote, SharesTransferNotes, SmallResult
+from annexd.remotes.contract import Accept, BringsObjects, CopiesObjects, Remote, SharesTransferNotes, SmallResult
 from annexd.transfer.job import Outcome, Result
 from annexd.transfer.locks import OPPOSITE, busy_keys
 from annexd.transfer.meter import StopReason, TransferMeter
@@ -85,11 +86,34 @@ def download(
         with suppress(TransferError):       # this one is there; `check` stops the next
             watch.update(watch.done + len(data))
 
-    def act() -> list[SmallResult]:
+    def act() -> Iterator[SmallResult]:
         store.check_reserve(sum(key.size or 0 for key in wanted))
-        return remote.retrieve_small(wanted, accept)
+        if not isinstance(remote, BringsObjects):
+            yield from remote.retrieve_small(wanted, accept)
+            return
+        place = StorePlace.of(state.layout, state.config)
+        for piece in _pieces(wanted, watch):
+            yield from _bring(remote, place, piece, accept, watch)
 
     return _run(state, remote, Direction.DOWNLOAD, keys, prepare, act, watch)
+
+
+def _bring(
+    remote: BringsObjects, place: StorePlace, keys: Sequence[Key], accept: Accept, watch: TransferMeter
+) -> Iterator[SmallResult]:
+    """Another process takes all of them, or half where this thread would have a processor to itself meanwhile."""
+    results: dict[Key, AnnexError | None] = {}
+
+    def retrieve(some: Sequence[Key]) -> None:
+        results.update(remote.retrieve_small(some, accept))
+
+    watch.check()
+    brought = remote.bring_small(place, keys, retrieve if watch.has_core_to_spare else None)
+    with suppress(TransferError):       # these are there; `check` stops the next
+        watch.update(watch.done + sum(key.size or 0 for key in brought))
+    retrieve([key for key in keys if key not in brought and key not in results])
+    for key in keys:
+        yield key, results.get(key)
 
 
 def _give(state: AnnexState, remote: Remote, keys: Sequence[Key]) -> Iterator[SmallResult]:

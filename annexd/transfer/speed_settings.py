@@ -87,6 +87,8 @@ class SpeedSettings:
         return None
 
     def _set(self, what: str, remote: str, direction: Direction) -> list[tuple[str, str]]:
+        if not self.values:     # asked before every piece that moves
+            return []
         word = f"{what}-{direction.value.decode()}"
         names = (f"remote.{remote}.annex-{word}", f"remote.{remote}.annex-{what}", f"annex.{word}", f"annex.{what}")
         return [(name, self.values[name].strip()) for name in names if name in self.values]

@@ -62,6 +62,7 @@ class Get:
 
     def _floor(self, row: Result) -> None:
         objects, copy = self._source / ".git/annex/objects", self._top / "get-floor"
+        os.sync()
         began = time.monotonic()
         subprocess.run(["cp", "-r", "--reflink=never", str(objects), str(copy)], check=True)
         for path in copy.rglob("*"):
@@ -76,6 +77,7 @@ class Get:
         self._run("git", "clone", "-q", str(self._source), str(clone), cwd=self._top)
         program = ["git-annex"] if name == "git-annex" else [sys.executable, "-m", "annexd"]
         self._run(*program, "init", "clone", cwd=clone)
+        os.sync()       # what others have left to be written is not to slow this one down
         before = os.times()
         began = time.monotonic()
         self._run(*program, "get", f"-J{jobs}", ".", cwd=clone)

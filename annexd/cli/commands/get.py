@@ -67,7 +67,7 @@ def run(call: Invocation, options: Namespace) -> int:
         return fetch_many(remotes, state, items, source_of, call.acting_on, arrivals)
 
     try:
-        task = Task(get, is_due, get_many)
+        task = Task(get, is_due, get_many, remotes.most_large)
         run_jobs(call, seek(call, options, Direction.DOWNLOAD), task, is_batch=options.batch or options.batch_keys)
         if options.incomplete:
             remove_leftovers(annex)
