@@ -100,19 +100,23 @@ class Aftermath:
 
     def _free(self, finished: Sequence[Finished]) -> None:
         """The jobs run no more; those that want another source, or were interrupted, wait again."""
-        back, over, sourceless = [], [], []
+        back, over, cancelled, sourceless = [], [], [], []
         for f in finished:
             match f.outcome.result:
                 case Result.ELSEWHERE | Result.PAUSED:
                     back.append(f.job)
                 case Result.FAILED if f.outcome.remote is not None and _has_another_source(f.job, f.outcome.remote):
                     back.append(f.job.after_failing_at(f.outcome.remote))
+                case Result.CANCELLED:
+                    cancelled.append(f.job)
                 case Result.NO_SOURCE:
                     over.append(f.job)
                     sourceless.append(f.job)
                 case _:
                     over.append(f.job)
         self._queue.finished(over)
+        if cancelled:
+            self._queue.cancelled(cancelled)
         if back:
             self._queue.put_back(back)
         if sourceless:

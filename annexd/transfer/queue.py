@@ -68,6 +68,7 @@ class TransferQueue:
         self._running: dict[Identity, Entry] = {}
         self._held: dict[Identity, Entry] = {}
         self._to_hold: set[Identity] = set()        # running ones
+        self._again: dict[Identity, Job] = {}       # running ones that were asked for since they were cancelled
         self._turns = FairTurns()
         self._paused: set[UUID] = set()
         self._all_paused = False
@@ -103,6 +104,7 @@ class TransferQueue:
                 if entry is None:
                     self._put(job)
                 elif not self._closed:
+                    self._again.pop(job.identity, None)
                     self._put_back(Entry(job, entry.sequence, entry.since))
         self._on_work()
 
@@ -134,15 +136,25 @@ class TransferQueue:
         """These jobs run no more, whatever came of them."""
         with self._lock:
             for job in jobs:
-                identity = job.identity
-                self._running.pop(identity, None)
-                self._to_hold.discard(identity)
+                self._end(job.identity)
+
+    def cancelled(self, jobs: Iterable[Job]) -> None:
+        """These jobs run no more, as was wished; one that somebody asked for since then waits anew."""
+        with self._lock:
+            again = [job for cancelled in jobs if (job := self._end(cancelled.identity)) is not None]
+            results = [self._put(job) for job in again]
+        if Put.ADDED in results:
+            self._on_work()
 
     # -- steering
 
     def cancel(self, identity: Identity) -> bool:
-        """Forget a job that waits or is held; False when it is not there or runs already."""
+        """Forget a job that waits or is held; False when it is not there or runs already.
+
+        What runs is for the caller to stop, and then for `cancelled`.
+        """
         with self._lock:
+            self._again.pop(identity, None)
             return self._withdraw(identity) is not None or self._held.pop(identity, None) is not None
 
     def cancel_remote(self, remote: UUID) -> int:
@@ -158,6 +170,8 @@ class TransferQueue:
                 self._withdraw(entry.job.identity)
             for job in held:
                 del self._held[job.identity]
+            for job in [job for job in self._again.values() if job.remotes == (remote,)]:
+                del self._again[job.identity]
             survivors = [e for e in affected if len(e.job.remotes) > 1]
             for entry in survivors:
                 self._enqueue(Entry(entry.job.after_failing_at(remote), entry.sequence, entry.since))
@@ -172,6 +186,7 @@ class TransferQueue:
             self._lanes.clear()
             self._queued.clear()
             self._held.clear()
+            self._again.clear()
             return count
 
     def hold(self, identity: Identity) -> bool:
@@ -284,13 +299,22 @@ class TransferQueue:
 
     # -- inside the lock
 
+    def _end(self, identity: Identity) -> Job | None:
+        """It runs no more; the job if it was asked for since it was cancelled."""
+        self._running.pop(identity, None)
+        self._to_hold.discard(identity)
+        return self._again.pop(identity, None)
+
     def _put(self, job: Job) -> Put:
         if self._closed:
             return Put.CLOSED
         if not job.remotes:
             raise ValueError("a job without a remote cannot be queued")
         identity = job.identity
-        if identity in self._running or identity in self._held:
+        if identity in self._running:
+            self._again[identity] = job
+            return Put.DUPLICATE
+        if identity in self._held:
             return Put.DUPLICATE
         queued = self._queued.get(identity)
         if queued is None:

@@ -155,13 +155,13 @@ class ControllerMachine(RuleBasedStateMachine):
     @rule(job=jobs)
     def ask(self, job: Job) -> None:
         self.queue.put(job)
-        self.wanted |= {job.identity} - self.ending()
+        self.wanted.add(job.identity)
         self.settle()
 
     @rule(many=st.lists(jobs, max_size=12))
     def ask_for_many(self, many: list[Job]) -> None:
         self.queue.put_many(many)
-        self.wanted |= {job.identity for job in many} - self.ending()
+        self.wanted |= {job.identity for job in many}
         self.settle()
 
     # what comes of it
@@ -287,7 +287,7 @@ class ControllerMachine(RuleBasedStateMachine):
         return held | waiting | failed | running
 
     def ending(self) -> set[Identity]:
-        """What was cancelled while it ran, and has not ended: asking for it again before that changes nothing."""
+        """What was cancelled while it ran, and has not ended."""
         stopped = [one for one in self.slots.given if one.stop is StopReason.CANCELLED]
         return {job.identity for one in stopped for job in one.work.jobs}
 

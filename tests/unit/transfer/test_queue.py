@@ -228,6 +228,36 @@ def test_cancelled_jobs_never_run(queue: TransferQueue) -> None:
     assert order(queue) == []
 
 
+def test_what_is_asked_for_while_its_cancelled_transfer_still_ends_waits_anew(queue: TransferQueue) -> None:
+    job = download(1, NEAR)
+    queue.put(job)
+    queue.next(everything)
+    queue.put(job)                      # before it is cancelled: that does not count
+    queue.cancel(job.identity)
+    queue.cancelled([job])
+    assert job.identity not in queue
+    queue.put(job)
+    queue.next(everything)
+    queue.cancel(job.identity)
+    assert queue.put(job) is Put.DUPLICATE
+    queue.cancelled([job])
+    assert order(queue) == [1]
+
+
+@pytest.mark.parametrize("forget", [lambda q: q.cancel_all(), lambda q: q.cancel_remote(NEAR)], ids=["all", "remote"])
+def test_what_was_asked_for_again_can_be_cancelled_again(
+    queue: TransferQueue, forget: Callable[[TransferQueue], int]
+) -> None:
+    job = upload(1)
+    queue.put(job)
+    queue.next(everything)
+    queue.cancel(job.identity)
+    queue.put(job)
+    forget(queue)
+    queue.cancelled([job])
+    assert job.identity not in queue
+
+
 def test_a_closed_queue_takes_and_gives_nothing(queue: TransferQueue) -> None:
     queue.put(upload(1))
     queue.close()
