@@ -76,6 +76,14 @@ class Chronicle:
             if first != second:
                 self._above[first] = second
 
+    def linked(self, source: bytes, target: bytes) -> None:
+        """The file at `source` has `target` for a second name.
+
+        Where the first name goes, by a person or because its versions became variants, git takes the second for its
+        new name, and puts there what others wrote to the first.
+        """
+        self.renamed(source, target)
+
     def blind(self, path: bytes) -> None:
         """Something was replaced or removed at `path`, and it cannot be told what."""
         with self._lock:

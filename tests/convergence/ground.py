@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.convergence.chronicle import Chronicle, Tokens
@@ -27,6 +27,7 @@ Topology = Sequence[str]
 """Which of the sides have each other as remotes."""
 
 CALM = 2.0              # seconds without a new commit anywhere: what still went to and fro would have made one
+NOWHERE = "away"        # where the path of a remote leads that is not there
 MARKERS = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 CRASHES = ("Traceback (most recent call last)", '"event": "thread.crashed"', "thread crashed", "thread.parked")
 SETTINGS = {"annex.largefiles": "exclude=*.txt", "annex.diskreserve": "0"}
@@ -91,8 +92,8 @@ class Ground:
             raise failures[0]
         for name in list(self.sides):
             self.happen("start", name)
-        for link in self.top.glob("?-to-?.away"):
-            self.happen("back", link.stem[0], link.stem[-1])
+        for link in self.top.glob("?-to-?"):
+            self.happen("back", link.name[0], link.name[-1])
 
     def _work(self, person: Person, end: float, pace: float, seed: int) -> None:
         pauses = random.Random(f"pauses {seed} {person.side}")
@@ -132,12 +133,16 @@ class Ground:
             case "start" if has_daemon and (side.running is None or not side.running.is_running()):
                 side.start()
             case "away" | "back":
-                here, gone = self.top / f"{args[0]}-to-{args[1]}", self.top / f"{args[0]}-to-{args[1]}.away"
-                with suppress(FileNotFoundError):
-                    here.rename(gone) if what == "away" else gone.rename(here)
+                self._reach(f"{args[0]}-to-{args[1]}", args[1] if what == "back" else NOWHERE)
             case "sync":
                 with self._turns[args[0]]:
                     self._sync(args[0])
+
+    def _reach(self, link: str, target: str) -> None:
+        """Let a remote's path lead there. The path is never free: git-annex makes directories where a remote was."""
+        new = self.top / f"{link}.new"
+        new.symlink_to(target)
+        new.replace(self.top / link)
 
     def _sync_now_and_then(self, end: float) -> None:
         while time.monotonic() < end:

@@ -30,3 +30,19 @@ def test_who_removes_a_variant_supersedes_what_it_holds(written: bytes, removed:
     chronicle.wrote(written, token, frozenset(), "write")
     chronicle.wrote(removed, frozenset(), token, "remove")
     assert bool(chronicle.faults({})) is is_lost
+
+
+def test_who_writes_to_one_name_of_a_hard_link_supersedes_what_it_held_under_both() -> None:
+    chronicle, old = Chronicle(), frozenset((b"old",))
+    chronicle.linked(b"d/f.dat", b"g.dat")
+    chronicle.wrote(b"g.dat", old, frozenset(), "hard link")
+    chronicle.wrote(b"d/f.dat", frozenset((b"new",)), old, "save")
+    assert not chronicle.faults({b"g.dat": frozenset((b"new",))})
+
+
+def test_what_is_only_at_the_other_name_of_a_hard_link_is_kept_and_what_is_at_neither_is_lost() -> None:
+    chronicle, token = Chronicle(), frozenset((b"token",))
+    chronicle.linked(b"d/f.dat", b"g.dat")
+    chronicle.wrote(b"d/f.dat", token, frozenset(), "save")
+    assert not chronicle.faults({b"g.dat": token})
+    assert chronicle.faults({b"h.dat": token})

@@ -5,7 +5,8 @@ token; the content of any other file is one token; so is the target of a symlink
 a person on side S at path P *supersedes* the tokens that S's path P held at that moment (seen through the file that
 was opened, exchanged or moved away, so that nothing can come in between) and that P does not hold afterwards. Renames
 supersede nothing but what lay at the new name; they make old and new name names of the same *file*, whoever uses
-either, and so are a path and its `.variant-` or `~REF` names. Then:
+either, and so are a path and its `.variant-` or `~REF` names, and the two names of a hard link, as git takes the one
+for a rename of the other when that goes. Then:
 
 1. Every token that a person wrote, by an operation that was finished (the file was closed), is in the end in a file
    of that name, in the tree of every side, unless some operation on some side superseded it there; or under the same
