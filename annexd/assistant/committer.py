@@ -122,6 +122,7 @@ class Committer:
     def run(self, stop: StopSignal) -> None:
         """Commit what changes until `stop`; then once more what is there."""
         batches = self._make_batches()
+        self._settle_at = time.monotonic()      # the daemon before us may have ended before it could do that
         try:
             wait: float | None = 0.0
             while not stop.is_set():
