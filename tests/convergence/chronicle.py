@@ -112,6 +112,11 @@ class Chronicle:
         key = parse_pointer(data) if len(data) < 32768 else None
         return self._of_key(key) if key is not None else tokens_of(data)
 
+    def tokens_in_blob(self, data: bytes) -> Tokens:
+        """What a file that git has stands for, be it a link, a pointer or itself."""
+        key = parse_pointer(data) or parse_link(data)
+        return self._of_key(key) if key is not None else tokens_of(data)
+
     def _of_key(self, key: Key) -> Tokens:
         digest = key.name[:64]
         with self._lock:

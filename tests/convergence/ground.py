@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.convergence.chronicle import Chronicle, Tokens
 from tests.convergence.person import Person, walk
+from tests.convergence.renamed_by_merges import MergesOf
 from tests.interop.oracle import Oracle
 from tests.support.annexd import Annexd
 from tests.support.eventually import eventually
@@ -46,6 +47,7 @@ class Ground:
         self.chronicle.note("", "made", (seed, ",".join(topology), unlocked, annexed))
         self.sides = {name: Side(top / name, env) for name in sorted(set("".join(topology)))}
         self._turns = {name: threading.Lock() for name in self.sides}
+        self._merges = {name: MergesOf(side, self.chronicle) for name, side in self.sides.items()}
         for name, side in self.sides.items():
             self._make(name, side, "true" if name in unlocked else "false")
         for one, other in topology:
@@ -156,6 +158,7 @@ class Ground:
                 ["git-annex", *args], cwd=self.sides[name].repo, env=self.env, capture_output=True, timeout=300
             )
             self.chronicle.note(name, "# git-annex " + args[0], (done.returncode,), _tail(done.stdout + done.stderr))
+        self._merges[name].look()
 
     # when all is quiet
 

@@ -24,8 +24,8 @@ NAMES = (
     b"inv\xff\xfealid.dat", b"line\nbreak.dat", b"  blanks  .txt", b"-dash", b"*star?[x].dat", b"L" * 251 + b".dat",
     b"\xc3\xa4uml.jpeg", b"sub", b"d", b".hid/five.txt", b".hid/x",
 )  # fmt: skip
-# git-annex adds no others in a UTF-8 locale, leaves conflicts of what is in git to the person, and cannot add, nor end a
-# merge with a conflict in, a file whose name leaves no room for what it adds to it
+# git-annex adds no others in a UTF-8 locale, leaves conflicts of what is in git to the person, and can neither
+# add a file nor end a merge with a conflict in it where the name leaves no room for what it puts behind it
 NAMES_FOR_GIT_ANNEX = tuple(name for name in NAMES if b"\xff" not in name and not name.startswith(b".")
                             and not name.endswith(b".txt") and len(name) < 200)  # fmt: skip
 ONLY_IN_GIT = ("symlink", "empty", "edit")
@@ -294,6 +294,8 @@ class Person:
         self._parents(target)
         self._chronicle.renamed(path, target)
         self._run("git", "mv", "--", path, target)
+        if os.path.isdir(self._at(target)):     # then it went into that
+            self._chronicle.renamed(path, target + b"/" + os.path.basename(path))
 
     def _do_rename_folder(self, folder: bytes, target: bytes) -> None:
         rename_new(self._at(folder), self._at(target))

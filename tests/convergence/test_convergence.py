@@ -19,8 +19,9 @@ for a rename of the other when that goes. Then:
 
 What is not claimed: that deleted files stay deleted (a version that another side wrote meanwhile comes back), which
 mode wins, or what becomes of empty files. At an end with git-annex nobody uses files that only git keeps, whose
-conflicts git-annex leaves to a person. Where a person looked at a file and replaced it in two steps with more than
-2 ms in between (the machine was busy) nothing is claimed about that file.
+conflicts git-annex leaves to a person; a version that it named after another file (renamed_by_merges.py) may be there.
+Where a person looked at a file and replaced it in two steps with more than 2 ms in between (the machine was busy)
+nothing is claimed about that file.
 
 When it fails, the operations are printed and stay in `operations.log`; tests/convergence/replay.py does them again at
 the same moments.
