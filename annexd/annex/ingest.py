@@ -20,6 +20,7 @@ from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.formats.pointer import link_target, pointer_for
 from annexd.system import files
+from annexd.system.rename import replace_expected
 
 SMALL = files.SMALL
 """Bytes up to which a file is read, hashed and written in one step."""
@@ -226,6 +227,10 @@ class _Job:
             self.options.max_extensions,
         )
 
+    def is_unchanged(self, path_abs: bytes) -> bool:
+        """Whether the file, by the name it has now, is as it was when we started."""
+        return same_file(self.before, os.lstat(path_abs))
+
     def unchanged_stat(self) -> os.stat_result:
         """The file's stat now, provided it is as it was when we started. Raises ContentChanged."""
         now = os.lstat(self.path_abs)
@@ -326,13 +331,15 @@ def _replace_by_link(job: _Job, layout: RepoLayout, key: Key) -> Ingested:
         made = os.lstat(temp)
         job.unchanged_stat()
         try:
-            os.rename(temp, job.path_abs)
+            is_done = replace_expected(temp, job.path_abs, job.is_unchanged)
         except OSError:     # the work tree is on another file system than the git directory
             os.unlink(temp)
             temp = job.path_abs + b".annexd-%d" % os.getpid()
             os.symlink(target, temp)
             made = os.lstat(temp)
-            os.rename(temp, job.path_abs)
+            is_done = replace_expected(temp, job.path_abs, job.is_unchanged)
+        if not is_done:
+            raise job.changed()
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temp)

@@ -29,6 +29,7 @@ from annexd.git.attributes import CheckAttr, CheckIgnore
 from annexd.git.clean import Cleaner
 from annexd.git.repository import GitRepository
 from annexd.git.tree import MODE_LINK
+from annexd.system.rename import replace_expected
 
 LARGEST_IN_MEMORY = 64 << 20    # bytes of a file for git itself; git too would keep it in memory
 
@@ -227,13 +228,17 @@ class Intake:
         os.symlink(new, temp)
         try:
             made = os.lstat(temp)
-            if os.readlink(path_abs) != old:
+            if not _leads_to(path_abs, old) or not replace_expected(temp, path_abs, lambda path: _leads_to(path, old)):
                 return None
-            os.rename(temp, path_abs)
             return made
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temp)
+
+
+def _leads_to(path_abs: bytes, target: bytes) -> bool:
+    """Whether a symlink to `target` is there."""
+    return stat.S_ISLNK(os.lstat(path_abs).st_mode) and os.readlink(path_abs) == target
 
 
 def _target(path_abs: bytes, finding: Finding) -> bytes:

@@ -54,6 +54,26 @@ def exchange(one: bytes, other: bytes) -> bool:
     return True
 
 
+def replace_expected(temp: bytes, target: bytes, is_expected: Callable[[bytes], bool]) -> bool:
+    """Put `temp` in the place of the file at `target`, which is removed, provided that is what is expected.
+
+    `is_expected` is asked about a path where the old file is when it has left its name, so that none that came in the
+    meantime is taken for it. False when it is not: then it has its name again, and `temp` is where it was. Where the
+    file system cannot exchange, the file is asked about at its own name, and what replaces it after that is lost.
+    Raises FileNotFoundError when nothing is at `target`, other OSError.
+    """
+    if not exchange(temp, target):
+        if not is_expected(target):
+            return False
+        os.rename(temp, target)
+        return True
+    if not is_expected(temp):
+        exchange(temp, target)
+        return False
+    os.unlink(temp)
+    return True
+
+
 @cache
 def _renameat2() -> Callable[[bytes, bytes, int], int]:
     """renameat2(2) as a function that returns an errno, 0 for success."""

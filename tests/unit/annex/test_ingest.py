@@ -16,7 +16,7 @@ from annexd.annex.ingest import SMALL, AddAs
 from annexd.annex.state import AnnexState
 from annexd.errors import ContentChanged, ContentError, NoSpace
 from annexd.formats.pointer import link_target, pointer_for
-from annexd.system import files
+from annexd.system import files, rename
 from tests.support.annexes import content, key_of, make_annex
 from tests.unit.annex.content_helpers import ingest, read, write
 from tests.unit.annex.helpers import git_annex
@@ -174,6 +174,26 @@ def test_a_change_after_reading_is_noticed_and_the_new_file_kept(
     assert scratch(state) == []
     for key in state.store.all_keys():
         assert hashlib.sha256(content(state, key) or b"").hexdigest().encode() == key.name.partition(b".")[0]
+
+
+@pytest.mark.parametrize("change", [replace, swap_for_link], ids=lambda f: f.__name__)
+def test_what_takes_the_files_name_in_the_last_moment_before_it_is_locked_stays(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], None]
+) -> None:
+    place, original = write(state, b"f", b"data"), rename.exchange
+
+    def exchange_after_change(one: bytes, other: bytes) -> bool:
+        if not after:
+            change(place)
+            after.append(os.lstat(place).st_ino)
+        return original(one, other)
+
+    after: list[int] = []
+    monkeypatch.setattr(rename, "exchange", exchange_after_change)
+    with pytest.raises(ContentChanged):
+        ingest(state, b"f", AddAs.LOCKED)
+    assert [os.lstat(place).st_ino] == after
+    assert scratch(state) == []
 
 
 @pytest.mark.parametrize("add_as", AddAs)
