@@ -158,7 +158,18 @@ class Ground:
                 ["git-annex", *args], cwd=self.sides[name].repo, env=self.env, capture_output=True, timeout=300
             )
             self.chronicle.note(name, "# git-annex " + args[0], (done.returncode,), _tail(done.stdout + done.stderr))
+        self._abandon_merge(name)
         self._merges[name].look()
+
+    def _abandon_merge(self, name: str) -> None:
+        """What git-annex could not end. Adding all files next would add git's conflict markers; instead
+        the daemon at the other end resolves it, as it gets what was pushed.
+        """
+        side = self.sides[name]
+        if (side.repo / ".git/MERGE_HEAD").exists():
+            argv = ["git", "merge", "--abort"]
+            done = subprocess.run(argv, cwd=side.repo, env=self.env, capture_output=True, timeout=60)
+            self.chronicle.note(name, "# git merge --abort", (done.returncode,), _tail(done.stderr))
 
     # when all is quiet
 
@@ -268,7 +279,9 @@ def _guarded(work: Callable[[], None], failures: list[BaseException]) -> Callabl
 
 
 def _tail(data: bytes) -> str:
-    return data.decode(errors="backslashreplace")[-300:]
+    """The end of what a program said, after what git-annex calls errors."""
+    lines = [line for line in data.splitlines() if line.startswith(b"git-annex: ") and b"restage" not in line]
+    return b"\n".join([*lines, data[-300:]]).decode(errors="backslashreplace")
 
 
 @contextmanager
