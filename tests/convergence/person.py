@@ -28,7 +28,8 @@ NAMES = (
 # add a file nor end a merge with a conflict in it where the name leaves no room for what it puts behind it
 NAMES_FOR_GIT_ANNEX = tuple(name for name in NAMES if b"\xff" not in name and not name.startswith(b".")
                             and not name.endswith(b".txt") and len(name) < 200)  # fmt: skip
-ONLY_IN_GIT = ("symlink", "empty", "edit")
+# nor does git-annex see to mode bits: `add` stages an unlocked file without its x bit, `sync` with it, by turns
+NOT_WITH_GIT_ANNEX = ("symlink", "empty", "edit", "chmod")
 WEIGHTS = {
     "create": 8, "large": 1, "empty": 1, "overwrite": 6, "slow_overwrite": 1, "append": 4, "edit": 8, "save": 6,
     "delete": 5, "rename": 5, "rename_folder": 2, "remove_tree": 1, "chmod": 2, "symlink": 2, "file_to_folder": 1,

@@ -19,9 +19,9 @@ for a rename of the other when that goes. Then:
 
 What is not claimed: that deleted files stay deleted (a version that another side wrote meanwhile comes back), which
 mode wins, or what becomes of empty files. At an end with git-annex nobody uses files that only git keeps, whose
-conflicts git-annex leaves to a person; a version that it named after another file (renamed_by_merges.py) may be there.
-Where a person looked at a file and replaced it in two steps with more than 2 ms in between (the machine was busy)
-nothing is claimed about that file.
+conflicts git-annex leaves to a person, or makes files executable, which it undoes and does again; a version that it
+named after another file (renamed_by_merges.py) may be there. Where a person looked at a file and replaced it in two
+steps with more than 2 ms in between (the machine was busy) nothing is claimed about that file.
 
 When it fails, the operations are printed and stay in `operations.log`; tests/convergence/replay.py does them again at
 the same moments.
@@ -34,7 +34,7 @@ from pathlib import Path
 import pytest
 
 from tests.convergence.ground import CHAIN, PAIR, TRIANGLE, Topology, made
-from tests.convergence.person import NAMES, NAMES_FOR_GIT_ANNEX, ONLY_IN_GIT, Person
+from tests.convergence.person import NAMES, NAMES_FOR_GIT_ANNEX, NOT_WITH_GIT_ANNEX, Person
 
 EVERYDAY = 10.0         # seconds of operations
 LONG = 60.0
@@ -52,7 +52,7 @@ def converge(
             Person(
                 side.repo, name, seed, ground.chronicle, env,
                 only=None if shared else name.encode(), names=NAMES_FOR_GIT_ANNEX if annexed else NAMES,
-                without=ONLY_IN_GIT if annexed else (),
+                without=NOT_WITH_GIT_ANNEX if annexed else (),
             )
             for name, side in ground.sides.items()
         ]  # fmt: skip
