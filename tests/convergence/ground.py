@@ -167,9 +167,9 @@ class Ground:
         """
         side = self.sides[name]
         if (side.repo / ".git/MERGE_HEAD").exists():
-            argv = ["git", "merge", "--abort"]
+            argv = ["git", "reset", "-q", "--hard"]     # what half a resolution left is in the way of merge --abort
             done = subprocess.run(argv, cwd=side.repo, env=self.env, capture_output=True, timeout=60)
-            self.chronicle.note(name, "# git merge --abort", (done.returncode,), _tail(done.stderr))
+            self.chronicle.note(name, "# " + " ".join(argv), (done.returncode,), _tail(done.stderr))
 
     # when all is quiet
 
