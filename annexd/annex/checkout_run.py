@@ -99,6 +99,7 @@ class Run:
         """Bring back what was there, as far as nobody changed it since; the stat of what was brought back."""
         stats, packed = self.stats, self.packed
         self.stats, self.packed = {}, {}
+        self._work.forget_directories()     # one that somebody renamed meanwhile has to be made again
         with suppress(AnnexError, OSError):
             self._converted = self._conversions.written_by_git({
                 step.path: step.old for step in self._done if step.old is not None

@@ -454,6 +454,23 @@ def test_when_the_ref_moves_at_the_last_moment_all_is_undone(
     assert status(state) == b""
 
 
+def test_what_was_removed_comes_back_when_a_person_renames_its_directory_on_the_way(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, before = work_files.WorkFiles.replace, read(state, b"d/e/c")
+
+    def person_first(self: work_files.WorkFiles, temp: bytes, path: bytes, expected: os.stat_result) -> os.stat_result:
+        os.rename(self.absolute(b"d"), self.absolute(b"moved"))
+        return original(self, temp, path, expected)
+
+    monkeypatch.setattr(work_files.WorkFiles, "replace", person_first)
+    with pytest.raises(ContentChanged):
+        check_out(state, {b"d/e/c": None, b"d/b": PLAIN})
+    monkeypatch.undo()
+    assert read(state, b"d/e/c") == before
+    assert names(state) == ["a", "d/e/c", "moved/b"]
+
+
 def test_what_a_person_writes_on_the_way_is_kept(state: AnnexState, monkeypatch: pytest.MonkeyPatch) -> None:
     original = work_files.WorkFiles.replace
 
