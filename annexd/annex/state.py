@@ -189,8 +189,11 @@ class AnnexState:
         self._use(config)
 
     def reload_config_of(self, other: AnnexState) -> None:
-        """Take over the git config that another state of this repository has read; starts and ends no process."""
+        """Take over the git config that another state of this repository has read, and its settings if it has read
+        them too; starts and ends no process.
+        """
         self._use(other._git_config)
+        self._settings = other._settings
 
     def _use(self, config: AnnexConfig) -> None:
         self._git_config = config

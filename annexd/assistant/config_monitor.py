@@ -103,6 +103,7 @@ class ConfigMonitor:
         before = self._shared.config
         try:
             self._own.reload_config()
+            damaged = self._own.settings.damaged        # read now, and not by others under the lock
             with self._shared.locked() as annex:
                 annex.reload_config_of(self._own)
             with self._turn.held() as annex:
@@ -113,7 +114,7 @@ class ConfigMonitor:
             return
         self._alerts.clear("config")
         self._act_on(before, self._shared.config)
-        self._tell_of_damage(self._own.settings.damaged)
+        self._tell_of_damage(damaged)
 
     def _tell_of_damage(self, damaged: Mapping[bytes, bytes]) -> None:
         if damaged:

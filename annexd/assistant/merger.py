@@ -51,7 +51,7 @@ from annexd.threads.pool import Pool
 from annexd.threads.stop_signal import StopSignal
 from annexd.transfer.requests import TransferRequests
 
-BATCH = 50              # keys looked up under one hold of the AnnexState lock
+BATCH = 50              # keys whose logs are looked up at a time
 REST_AFTER = 20.0       # seconds without news after which helper processes end
 BLOCKED_RETRY = 5.0     # seconds, at most, until a merge that local changes block is tried again
 FAILED_RETRY = 5.0      # seconds, more with each failure
@@ -231,13 +231,12 @@ class Merger:
 
     def _tell_of_keys(self, keys: Iterable[Key]) -> None:
         waiting = iter(keys)
+        annex = self._own.get()
         here: list[Key] = []
         self.presence_changed()
         while batch := list(islice(waiting, BATCH)):
-            with self._shared.locked() as annex:
-                self._requests.news(annex, batch)
-                store = annex.store
-            here += [key for key in batch if store.is_present(key)]
+            self._requests.news(annex, batch)
+            here += [key for key in batch if annex.store.is_present(key)]
         self.populate(here)
 
     def presence_changed(self) -> None:
@@ -403,9 +402,9 @@ class Merger:
 
     def _download(self, missing: Sequence[Key]) -> None:
         waiting = iter(missing)
+        annex = self._own.get()     # git may take long to find logs that have just come
         while batch := list(islice(waiting, BATCH)):
-            with self._shared.locked() as annex:
-                self._requests.download(annex, [(key, None) for key in batch])
+            self._requests.download(annex, [(key, None) for key in batch])
 
     def _look_at_conflicts(self, annex: AnnexState, head: Oid) -> None:
         if self._conflicts.has_any:
