@@ -122,13 +122,15 @@ def settle(state: AnnexState, deadline: Deadline) -> list[bytes]:
     """Have git trust the stat of files written in the second of the index's last change; those still too young.
 
     To be called a second or more after a batch: an index written together with its files makes every `git status` read
-    them again. Files that changed since are marked for git to look into. Raises IndexLocked.
+    them again. Files that changed since are marked for git to look into. Raises IndexLocked, for a daemon also while a
+    person's git is at work.
     """
     marked = _marked(state.index.current(), state.index.unsettled)
     unmarked = _unmarked(state)
     if not (state.index.current().young_paths() or unmarked or restage.pending(state.layout)):
         state.index.unsettled.clear()
         return []
+    state.index.give_way()      # a person's git that works in steps gives up when it finds the index locked
     with state.index.editing(deadline) as edit:
         take_restaged(state, edit)
         apply_stats(edit, unmarked)
@@ -170,11 +172,13 @@ def refresh_stat(
     """Tell the index the new stat of files whose content came or went while their blob stayed; the paths refreshed.
 
     `stats` gives the blob that each file stands for and the stat it got. Entries with other blobs stay. When the
-    index is locked the paths are noted for `git annex restage` and for our own next time, and [] is returned.
+    index is locked, or a daemon finds a person's git at work, the paths are noted for `git annex restage` and for our
+    own next time, and [] is returned.
     """
     if not stats:
         return []
     try:
+        state.index.give_way()
         with state.index.editing(deadline) as edit:
             refreshed = apply_stats(edit, stats)
             if refreshed:

@@ -116,7 +116,7 @@ class IndexAccess:
                     self.forget()
 
     def give_way(self) -> None:
-        """For who has the lock and is about to move HEAD. Raises IndexLocked when a daemon shall not do that now."""
+        """For who is about to move HEAD or lock the index. Raises IndexLocked when a daemon shall not do that now."""
         if self._memory.may_commit is not None:
             self._memory.may_commit()
 

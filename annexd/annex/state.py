@@ -163,7 +163,7 @@ class AnnexState:
         return ObjectStore(self.layout, self._git_config)
 
     def give_way(self, may_commit: Callable[[], None]) -> None:
-        """Before HEAD is moved, call `may_commit` with git's index locked; it raises IndexLocked to prevent that."""
+        """Before HEAD or the index is changed, call `may_commit`; it raises IndexLocked to prevent that."""
         self._index_memory.may_commit = may_commit
 
     @cached_property

@@ -11,6 +11,7 @@ import pytest
 from annexd.annex import head_journal, restage
 from annexd.annex.commit import REMOVE, IndexUpdate, refresh_stat, settle, stage, stage_and_commit, tree_of
 from annexd.annex.state import AnnexState
+from annexd.annex.unfinished import refuse_while_at_work
 from annexd.errors import BusyError, IndexLocked, RefMoved, UnsafePath
 from annexd.git.objects import BLOB, object_id
 from annexd.threads.deadline import Deadline
@@ -199,6 +200,25 @@ def test_a_refresh_of_a_locked_index_is_made_up_for(state: AnnexState) -> None:
     settle(state, NOW)
     assert b"a" not in git(top(state), "diff-files", "--name-only", "-z").split(b"\0")
     assert restage.pending(state.layout) == {}
+
+
+def test_a_daemon_leaves_the_index_to_a_person_who_reverts_several_commits(state: AnnexState) -> None:
+    """git takes the index's lock for each of them, and gives up half-way when somebody else has it."""
+    add(state, {b"a": b"one"})
+    write(state, b"a", b"two")      # to be settled, for as long as the index is as young
+    entry = state.index.current().get(b"a")
+    assert entry is not None
+    os.utime(top(state) / ".git/index", ns=(entry.mtime_ns, entry.mtime_ns))
+    assert state.index.current().young_paths() == [b"a"]
+    state.give_way(lambda: refuse_while_at_work(state))
+    (top(state) / ".git/sequencer").mkdir()
+    before = (top(state) / ".git/index").read_bytes()
+    with pytest.raises(IndexLocked):
+        settle(state, NOW)
+    assert refresh_stat(state, {b"a": (entry.oid, os.lstat(top(state) / "a"))}, NOW) == []
+    assert (top(state) / ".git/index").read_bytes() == before
+    (top(state) / ".git/sequencer").rmdir()
+    assert list(restage.pending(state.layout)) == [b"a"]
 
 
 def test_git_annex_restages_what_annexd_noted(state: AnnexState, annex_path: Path, annex_oracle: Path) -> None:

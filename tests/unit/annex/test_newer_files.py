@@ -15,6 +15,7 @@ from annexd.annex.ingest import AddAs
 from annexd.annex.state import AnnexState
 from annexd.annex.work_files import WorkFiles
 from annexd.errors import ContentChanged
+from annexd.system import rename
 from tests.unit.annex.content_helpers import ingest, read, write
 
 NEWER = b"newer"
@@ -79,7 +80,7 @@ def test_after_the_mode_was_changed(state: AnnexState, work: WorkFiles, monkeypa
 
 def test_after_a_file_was_locked(state: AnnexState, monkeypatch: pytest.MonkeyPatch) -> None:
     write(state, b"f", b"older")
-    save_after(monkeypatch, state, os, "rename")
+    save_after(monkeypatch, state, rename, "exchange")
     with pytest.raises(ContentChanged):
         ingest(state, b"f", AddAs.LOCKED)
     assert read(state, b"f") == NEWER
