@@ -28,7 +28,10 @@ from annexd.formats.key import Key
 from annexd.formats.paths import display
 from annexd.git.packed_stat import packed_stat
 from annexd.git.tree import Blob
+from annexd.system.logging import get_logger
 from annexd.threads.faults import reach
+
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -105,21 +108,29 @@ class Run:
                 step.path: step.old for step in self._done if step.old is not None
             })  # fmt: skip
         for step in reversed(self._done):
-            with suppress(AnnexError, OSError):     # somebody's newer file stays
-                if step.path in packed:
-                    status = self._work.lstat(step.path)
-                    if status is not None and packed_stat(status) == packed[step.path]:
-                        self._work.remove(step.path, status)
-                    if step.old is not None:
-                        self._put(step.path, step.old, None)
-                elif step.old is None:
-                    self._work.remove(step.path, stats[step.path])
-                else:
-                    self._work.make_directories(_parent(step.path))
-                    self._put(step.path, step.old, stats.get(step.path))
+            try:
+                self._undo_step(step, stats.get(step.path), packed.get(step.path))
+            except (ContentChanged, FileExistsError):
+                continue        # somebody's newer file stays
+            except (AnnexError, OSError) as error:
+                log.warning("checkout.not_undone", path=step.path, reason=str(error))
         for directory in sorted(self._made, key=len, reverse=True):
             self._work.remove_empty_directories(directory)
         return self.stats
+
+    def _undo_step(self, step: Step, placed: os.stat_result | None, packed: bytes | None) -> None:
+        if packed is not None:
+            status = self._work.lstat(step.path)
+            if status is not None and packed_stat(status) == packed:
+                self._work.remove(step.path, status)
+            placed = None
+        elif step.old is None:
+            assert placed is not None       # what was written has a stat
+            with suppress(FileNotFoundError):
+                self._work.remove(step.path, placed)
+        if step.old is not None:
+            self._work.make_directories(_parent(step.path))
+            self._put(step.path, step.old, placed)
 
     # one after the other
 
