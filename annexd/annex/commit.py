@@ -13,7 +13,7 @@ from annexd.annex.head_finish import catch_up
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.index_access import IndexEdit
 from annexd.annex.state import AnnexState
-from annexd.annex.unfinished import refuse_when_unfinished
+from annexd.annex.unfinished import refuse_between_steps, refuse_when_unfinished
 from annexd.annex.verify import Verdict, verify_file
 from annexd.annex.work_files import unchanged
 from annexd.errors import BusyError, GitError, IndexLocked, RepositoryError
@@ -172,13 +172,14 @@ def refresh_stat(
     """Tell the index the new stat of files whose content came or went while their blob stayed; the paths refreshed.
 
     `stats` gives the blob that each file stands for and the stat it got. Entries with other blobs stay. When the
-    index is locked, or a daemon finds a person's git at work, the paths are noted for `git annex restage` and for our
-    own next time, and [] is returned.
+    index is locked, or a daemon finds git at work in steps, the paths are noted for `git annex restage` and for our own
+    next time, and [] is returned.
     """
     if not stats:
         return []
     try:
-        state.index.give_way()
+        if state.index.gives_way:
+            refuse_between_steps(state)
         with state.index.editing(deadline) as edit:
             refreshed = apply_stats(edit, stats)
             if refreshed:

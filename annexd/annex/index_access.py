@@ -115,6 +115,11 @@ class IndexAccess:
                 else:
                     self.forget()
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether it is a daemon's, which a person's git goes before."""
+        return self._memory.may_commit is not None
+
     def give_way(self) -> None:
         """For who is about to move HEAD or lock the index. Raises IndexLocked when a daemon shall not do that now."""
         if self._memory.may_commit is not None:

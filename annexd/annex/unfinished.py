@@ -64,6 +64,16 @@ def refuse_while_at_work(state: AnnexState) -> None:
         raise IndexLocked(reason, hint="finish or abort it")
 
 
+def refuse_between_steps(state: AnnexState) -> None:
+    """Raise IndexLocked while git makes several commits, for each of which it locks the index anew, and gives up when
+    it cannot. A rebase does not count: it gives up also when the index has not learnt that files got their content.
+    """
+    if os.path.lexists(state.repo.git_dir + b"/sequencer"):
+        command = git_at_work(state.repo)
+        if command is not None:
+            raise IndexLocked(f"{command} is under way in this repository")
+
+
 def head_may_lag(state: AnnexState) -> str | None:
     """Whether git may have written the index, or have a commit's message written, and not moved HEAD yet."""
     age = state.index.foreign_age(time.time())
