@@ -24,7 +24,7 @@ def sound_at_the_end(running_pair: Pair, clean_environment: dict[str, str], anne
     running_pair.a.write(".gitattributes", b"*.txt annex.largefiles=nothing\n")
     eventually(lambda: running_pair.b.path(".gitattributes").exists(), SYNC_LIMIT)
     yield
-    running_pair.settle()
+    running_pair.rest()
     oracle = Oracle(clean_environment)
     for side in running_pair:
         oracle.assert_sound(side.repo)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support import annexd as programs
 from tests.support.eventually import eventually
 from tests.support.repositories import git, make_removable
 
+CALM = 2.0              # seconds without a commit, after which what was to be told has been told
 SYNC_LIMIT = 30.0       # seconds, generous: the machines that test are busy
 
 
@@ -172,6 +174,21 @@ class Pair:
     def settle(self, limit: float = SYNC_LIMIT) -> None:
         """Wait until both sides are equal."""
         eventually(self.are_equal, Deadline(limit), "both sides in step")
+
+
+    def rest(self, limit: float = SYNC_LIMIT) -> None:
+        """Wait until both sides are equal, locations too, and make no further commit for a moment."""
+        deadline = Deadline(limit)
+        seen: list[tuple[float, list[bytes]]] = []
+
+        def is_calm() -> bool:
+            self.are_equal()
+            tips = [side.git("rev-parse", "HEAD", "git-annex") for side in self]
+            if tips[0] != tips[1] or not seen or seen[0][1] != tips:
+                seen[:] = [(time.monotonic(), tips)]
+            return time.monotonic() - seen[0][0] >= CALM
+
+        eventually(is_calm, deadline, "both sides at rest")
 
 
 @contextmanager
