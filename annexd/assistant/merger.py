@@ -110,6 +110,7 @@ class Merger:
         self._on_head_moved = on_head_moved
         self._tip: Oid | None = None
         self._head: Oid | None = None
+        self._branch: bytes | None = None               # that is checked out
         self._adjusted: AdjustedBranch | None = None    # the branch that is checked out, if it is one
         self._presence_changed = True                   # so that it has to be looked at which files it shows
         self._own_steps: dict[Oid | None, Oid | None] = {}      # of the git-annex branch, made by our other threads
@@ -159,7 +160,8 @@ class Merger:
         """What is there already needs no telling: the transfer scan looks at all of it."""
         with self._shared.locked() as annex:
             self._tip = annex.branch.tip()
-            self._head = annex.refs.head().oid
+            head = annex.refs.head()
+            self._head, self._branch = head.oid, head.ref
 
     def _round(self, news: frozenset[bytes], stop: StopSignal) -> None:
         """Look at what the names in `news` may concern; all of it for b"", and when something is tried again."""
@@ -272,10 +274,15 @@ class Merger:
                 self._look_at_conflicts(annex, head.oid)
             is_left = head.detached and unfinished(annex) is None
         before, self._head = self._head, head.oid
+        is_other_branch, self._branch = head.ref != self._branch, head.ref
         branch = branch_to_sync(head)
         self._adjusted = adjusted_branch(head.ref)
         self._tell_branch(head, branch, is_left=is_left)
-        if head.oid is None or head.oid == before:
+        if head.oid is None:
+            return
+        if is_other_branch:     # which may have been brought to the commit of the one before
+            self._commits.put(Commit(Moved.TREE))
+        if head.oid == before:
             return
         with self._turn.held():         # who has it may be about to tell us that the commit is ours
             is_own = head.oid in self._own_heads

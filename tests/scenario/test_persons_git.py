@@ -9,7 +9,7 @@ import pytest
 
 from tests.interop.oracle import Oracle
 from tests.support.eventually import eventually
-from tests.support.pair import SYNC_LIMIT, Pair, Side
+from tests.support.pair import SYNC_LIMIT, Pair, Side, paused
 from tests.support.persons import Person, alerts, stays_aside
 
 
@@ -91,6 +91,8 @@ def test_a_commit_message_that_is_still_being_written(running_pair: Pair, person
     with person.working():
         person.write("editor", "while the editor is open\n")
         stays_aside(person.side)
+    arrives(there, "editor", "while the editor is open\n")      # else who comes second finds the index locked
+    running_pair.settle()
     committing = subprocess.Popen(
         ["git", "commit", "--allow-empty", "-q"], cwd=person.where, env={**person.side.env, "GIT_EDITOR": editor}
     )
@@ -104,6 +106,23 @@ def test_a_commit_message_that_is_still_being_written(running_pair: Pair, person
     assert committing.wait(SYNC_LIMIT) == 0
     arrives(there, "meanwhile", "meanwhile\n")
     assert "written by hand" in person("log", "-5", "--format=%s")
+    running_pair.settle()
+
+
+def test_a_branch_that_is_brought_to_the_commit_checked_out_before(
+    running_pair: Pair, person: Person, there: Side
+) -> None:
+    begin(running_pair, person, "forward.txt")
+    person("switch", "-q", "-c", "side-forward")
+    person.write("forward.txt", "on the side\n")
+    sent = ("log", "--format=%H", "synced/side-forward", "^main", "--", "forward.txt")
+    eventually(lambda: "side-forward" in there.git("branch", "--list", "synced/*").decode(), SYNC_LIMIT)
+    eventually(lambda: there.git(*sent), SYNC_LIMIT, "the commit on the branch at the other side")
+    assert running_pair.a.running is not None
+    with paused(running_pair.a.running):        # so that it sees HEAD at the same commit before and after
+        person("switch", "-q", "main")
+        person("merge", "-q", "side-forward")
+    arrives(there, "forward.txt", "on the side\n")
     running_pair.settle()
 
 
