@@ -109,8 +109,9 @@ def _bring(
 
     watch.check()
     brought = remote.bring_small(place, keys, retrieve if watch.has_core_to_spare else None)
-    with suppress(TransferError):       # these are there; `check` stops the next
-        watch.update(watch.done + sum(key.size or 0 for key in brought))
+    if brought:
+        with suppress(TransferError):       # these are there; `check` stops the next
+            watch.update(watch.done + sum(key.size or 0 for key in brought))
     retrieve([key for key in keys if key not in brought and key not in results])
     for key in keys:
         yield key, results.get(key)
