@@ -40,7 +40,7 @@ def judge(pair: Pair, clean_environment: dict[str, str]) -> Judge:
     def decide(*people: Person) -> None:
         expected = {path: data for person in people for path, data in person.expected.items()}
         eventually(lambda: ground.assert_all_there(pair, expected), RECOVERY_LIMIT, "every file at both sides")
-        pair.settle(RECOVERY_LIMIT)
+        pair.rest(RECOVERY_LIMIT)
         pair.stop()
         ground.assert_nothing_named_is_absent(pair)
         for side in pair:

@@ -139,7 +139,8 @@ def test_all_that_is_sound_in_the_end(running_pair: Pair, oracle: Oracle) -> Non
         assert side.running is not None and side.running.is_running()
         assert not side.status().get("parked"), side.status()
     shutil.rmtree(running_pair.a.path("inner"), ignore_errors=True)
-    running_pair.settle()
+    running_pair.assert_syncs("at the end.txt")
+    running_pair.rest()
     running_pair.stop()
     for side in running_pair:
         oracle.assert_sound(side.repo)

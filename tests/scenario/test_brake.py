@@ -87,7 +87,7 @@ def test_a_mass_deletion_that_is_reverted_loses_nothing(braked: Pair, annexd: An
     eventually(lambda: pair.b.has("later.txt", b"later\n"), SYNC_LIMIT, "what was held")
     stays(pair, 0.5)
     eventually(lambda: "brake" not in pair.a.alerts(), SYNC_LIMIT, "the alert's end")
-    pair.settle()
+    pair.rest()
     pair.stop()
     oracle.assert_sound(pair.a.repo)
     assert "nothing is held back" in annexd(pair.a.repo, "revert", status=1).err
