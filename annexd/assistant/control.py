@@ -2,7 +2,8 @@
 
 Requests are `{"do": WHAT, ...}`: status (perhaps `limit`: how many transfers of a kind to list); why (`key`, perhaps
 `file`); pause, resume and cancel (`what`: "all", "remote" with `remote`, or "transfer" with `direction`, `key` and for
-uploads `remote`); jobs (`count`, until the settings change).
+uploads `remote`; that there is no such transfer is an error, unless `if_there` is true: then `found` tells); jobs
+(`count`, until the settings change).
 Answers have `ok`; when that is false, `error` says why.
 """
 
@@ -39,7 +40,7 @@ from annexd.transfer.transfers import Transfers
 
 SHOWN = 100     # transfers of a kind that a status lists
 MOST_SHOWN = 1_000_000
-HELD = HoldUp("paused", "paused by hand", "resume it")
+HELD = HoldUp("paused", "paused by hand", "annexd resume FILE")
 DEFERRED = HoldUp(
     "deferred", "no remote that is there is known to have it", "it is fetched once a location log tells of a source"
 )
@@ -195,8 +196,7 @@ class Control:
             case "remote":
                 controller.pause_remote(self._remote(request))
             case _:
-                if not controller.pause(self._identity(request)):
-                    raise UserError("this transfer neither waits nor runs")
+                return _found(request, controller.pause(self._identity(request)), "neither waits nor runs")
         return {}
 
     def _resume(self, request: Request) -> Answer:
@@ -207,8 +207,7 @@ class Control:
             case "remote":
                 controller.resume_remote(self._remote(request))
             case _:
-                if not controller.resume(self._identity(request)):
-                    raise UserError("this transfer is not paused")
+                return _found(request, controller.resume(self._identity(request)), "is not paused")
         return {}
 
     def _cancel(self, request: Request) -> Answer:
@@ -219,9 +218,8 @@ class Control:
             case "remote":
                 return {"count": controller.cancel_remote(self._remote(request))}
             case _:
-                if not controller.cancel(self._identity(request)):
-                    raise UserError("this transfer neither waits nor runs")
-                return {"count": 1}
+                found = controller.cancel(self._identity(request))
+                return {**_found(request, found, "neither waits nor runs"), "count": int(found)}
 
     def _jobs(self, request: Request) -> Answer:
         count = request.get("count")
@@ -276,6 +274,12 @@ class Control:
             **self._shown_job(failure.job), "remote": self._name(failure.remote), "reason": failure.reason,
             "attempts": failure.attempts, "next_try": round(wait, 1),
         }  # fmt: skip
+
+
+def _found(request: Request, found: bool, otherwise: str) -> Answer:
+    if not found and not request.get("if_there"):
+        raise UserError(f"this transfer {otherwise}")
+    return {"found": found}
 
 
 def _key(request: Request) -> Key:

@@ -75,9 +75,9 @@ class HoldUps:
     def of(self, remotes: Sequence[UUID]) -> HoldUp:
         """A transfer that any of these remotes can serve."""
         if self._all_paused:
-            return HoldUp("paused", "all transfers are paused", "resume them")
+            return HoldUp("paused", "all transfers are paused", "annexd resume")
         if remotes and self._paused.issuperset(remotes):
-            return HoldUp("paused", "transfers with that remote are paused", "resume them")
+            return HoldUp("paused", "transfers with that remote are paused", "annexd resume --remote REMOTE")
         gates = [gate for remote in remotes if (gate := self._gates.get(remote)) is not None]
         shut = [gate for gate in gates if gate.state is not GateState.OPEN]
         if shut and len(shut) == len(remotes):
@@ -146,7 +146,7 @@ class _Seen:
             case Place.RUNNING:
                 return Standing(name, False, wanted, "running", self._progress(identity))
             case Place.HELD:
-                return Standing(name, False, wanted, "paused", "paused by hand", "resume it")
+                return Standing(name, False, wanted, "paused", "paused by hand", "annexd resume FILE")
             case Place.QUEUED:
                 return self._queued(identity, name, wanted)
         failure = self.transfers.failed.failure_of(identity)
