@@ -6,15 +6,18 @@ import os
 
 from annexd.annex import head_journal
 from annexd.annex.checkout import apply_tree
+from annexd.annex.checkout_convert import Conversions
 from annexd.annex.checkout_plan import Blobs, is_cut_off
+from annexd.annex.checkout_run import Run
+from annexd.annex.commit import refresh_stat
 from annexd.annex.head_finish import catch_up, keys_of
 from annexd.annex.head_journal import HeadMove, MoveKind
 from annexd.annex.state import AnnexState
-from annexd.annex.work_entries import Holds, compare
+from annexd.annex.work_entries import GITLINK_MODE, Holds, compare
 from annexd.annex.work_files import WorkFiles
 from annexd.annex.worktree import populate
 from annexd.errors import BusyError, ContentChanged, FormatError, RepositoryError
-from annexd.git.tree import Trees
+from annexd.git.tree import Blob, Trees
 from annexd.threads.deadline import Deadline
 
 INDEX_WAIT = 5.0
@@ -24,7 +27,8 @@ def recover_checkout(state: AnnexState, deadline: Deadline | None = None) -> lis
     """Finish a checkout or commit that was cut off; what was done, one line each. May be cut off itself, and repeated.
 
     If HEAD had not moved yet and a person's files are in the way by now, it is given up: what it wrote then counts as
-    changes of the work tree. Raises IndexLocked or BusyError, to be tried again, and OSError.
+    changes of the work tree, and what it removed comes back, as it may be under another name in the new tree that was
+    not written any more. Raises IndexLocked or BusyError, to be tried again, and OSError.
     """
     try:
         move = head_journal.noted(state.layout)
@@ -60,10 +64,12 @@ def _go_on(state: AnnexState, move: HeadMove, deadline: Deadline) -> list[str]:
     except (BusyError, OSError):
         raise
     except (RepositoryError, ContentChanged, FormatError):
+        _bring_back(state, move, deadline)
         head_journal.forget(state.layout)
         return ["gave up a checkout that was cut off: its objects or files are no longer there"]
     if result.blocked:
         _remove_cut_off(state, move)
+        _bring_back(state, move, deadline)
         head_journal.forget(state.layout)
         return ["gave up a checkout that was cut off: files were changed since"]
     return ["finished a checkout that was cut off"]
@@ -85,3 +91,23 @@ def _remove_cut_off(state: AnnexState, move: HeadMove) -> None:
         place = None if key is None else state.store.locate(key)
         if compare(work.absolute(path), status, new[0], blobs.data(new[1]), place) is Holds.NO:
             work.remove(path, status)
+
+
+def _bring_back(state: AnnexState, move: HeadMove, deadline: Deadline) -> None:
+    """What the checkout removed, or a person since: to keep too much loses nothing."""
+    assert state.repo.work_tree is not None
+    work, blobs, index = WorkFiles(state.repo.work_tree, state.store), Blobs(state.objects), state.index.current()
+    gone: dict[bytes, Blob] = {}
+    for path, old, _ in Trees(state.objects).diff(move.old_tree, move.new_tree):
+        entry = index.get(path)
+        if old is None or old[0] == GITLINK_MODE or entry is None or (entry.mode, entry.oid) != old:
+            continue
+        if work.lstat(path) is None:
+            gone[path] = old
+    blobs.load(oid for _, oid in gone.values())
+    conversions = Conversions(state, blobs, index, gone)
+    try:
+        stats = Run(state, work, blobs, conversions).bring_back(gone)
+    finally:
+        conversions.close()
+    refresh_stat(state, {path: (gone[path][1], status) for path, status in stats.items()}, deadline)

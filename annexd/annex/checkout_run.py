@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -116,6 +117,17 @@ class Run:
                 log.warning("checkout.not_undone", path=step.path, reason=str(error))
         for directory in sorted(self._made, key=len, reverse=True):
             self._work.remove_empty_directories(directory)
+        return self.stats
+
+    def bring_back(self, gone: Mapping[bytes, Blob]) -> dict[bytes, os.stat_result]:
+        """Write files that are missing, as far as nothing is there now; the stat of each that was written."""
+        self._converted = self._conversions.written_by_git(gone)
+        for path, blob in gone.items():
+            try:
+                self._work.make_directories(_parent(path))
+                self._put(path, blob, None)
+            except (AnnexError, OSError) as error:
+                log.warning("checkout.not_undone", path=path, reason=str(error))
         return self.stats
 
     def _undo_step(self, step: Step, placed: os.stat_result | None, packed: bytes | None) -> None:

@@ -15,6 +15,7 @@ from annexd.annex.checkout import apply_tree
 from annexd.annex.checkout_recovery import recover_checkout
 from annexd.annex.commit import IndexUpdate, stage, stage_and_commit, tree_of
 from annexd.annex.head_journal import HeadMove, MoveKind
+from annexd.annex.ingest import AddAs
 from annexd.annex.recovery import recover
 from annexd.annex.state import AnnexState
 from annexd.errors import (
@@ -561,6 +562,26 @@ def test_after_a_crash_before_the_ref_a_persons_file_ends_the_checkout(
     assert read(state, b"new") == b"mine"
     assert head_journal.noted(state.layout) is None
     assert git(top(state), "log", "-1", "--format=%s") == b"added"
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_what_a_checkout_removed_comes_back_when_it_is_given_up(
+    state: AnnexState, monkeypatch: pytest.MonkeyPatch, is_locked: bool
+) -> None:
+    """Its content is under another name in the new tree, which was not written any more."""
+    add(state, {b"gone/f": b"two"}, AddAs.LOCKED if is_locked else AddAs.UNLOCKED)
+    crash_at(monkeypatch, "checkout-before-ref")
+    with pytest.raises(Killed):
+        check_out(state, {b"gone/f": None, b"elsewhere": unlocked(b"two"), b"a": (0o100644, b"theirs")})
+    monkeypatch.undo()
+    state.reset()
+    (top(state) / "elsewhere").unlink()
+    write(state, b"a", b"mine")
+    assert not (top(state) / "gone").exists()
+    assert recover_checkout(state) == ["gave up a checkout that was cut off: files were changed since"]
+    assert read(state, b"gone/f") == b"two"
+    assert (top(state) / "gone/f").is_symlink() is is_locked
+    assert git(top(state), "diff-files", "--name-only") == b"a"
 
 
 def test_a_commit_that_was_killed_before_its_index_is_finished(
